@@ -1,0 +1,85 @@
+"""How a sort of task is done: a kind checks a payload and turns a task into a launch.
+
+A kind is a translation: `launch` is pure, and only the runner starts processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from progresshub.model import Failure, Task
+from progresshub.protocol import Report
+
+Recovery = Literal["retry", "fail", "resume"]
+
+
+class Reader(Protocol):
+    """Understands one tool's own progress output. Sans-I/O and never raises, whatever is fed to it."""
+
+    def feed(self, data: bytes) -> list[Report]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spawn:
+    """Run a program. `cwd` None means the task's own directory."""
+
+    argv: tuple[str, ...]
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    reader: Callable[[], Reader] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """Call a Python function in a warm process.
+
+    `target` is `module:qualified.name`, called as `target(context, **arguments)`; `pool` names the
+    fork server whose modules are loaded already; a `fresh` call gets a process of its own and ends
+    with it, others share a worker one after another.
+    """
+
+    pool: str
+    target: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Await:
+    """Start nothing: somebody else does the work and reports over HTTP."""
+
+
+Launch = Spawn | Call | Await
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one attempt ended. `failure` is None exactly when it is "done"."""
+
+    status: Literal["done", "failed", "cancelled"]
+    result: Any = None
+    failure: Failure | None = None
+    retry: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A sort of task.
+
+    `schema` is the JSON Schema of the payload; `check` returns the payload with its defaults filled
+    in, or raises InvalidPayload; `title` names a task for people; `recovery` says what becomes of a
+    task that a server's death cut off; `timeout_ms` and `max_retries` hold where the task says none.
+    """
+
+    name: str
+    summary: str
+    schema: Mapping[str, Any]
+    check: Callable[[Mapping[str, Any]], dict[str, Any]]
+    launch: Callable[[Task], Launch]
+    title: Callable[[Mapping[str, Any]], str]
+    recovery: Recovery = "retry"
+    timeout_ms: int | None = 1_800_000
+    max_retries: int = 3
+    needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False
