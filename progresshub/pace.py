@@ -1,0 +1,124 @@
+"""The arithmetic of progress: overall percent, speed, time left, what is worth keeping.
+
+Pure functions over values. None means "not known" and stays None: nothing here invents a number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from progresshub.model import Progress, Step, StepState
+from progresshub.protocol import Report
+
+T = TypeVar("T")
+
+SPEED_MEMORY_S = 3.0
+RECORD_EVERY_MS = 5_000
+
+
+def overall(steps: Iterable[Step]) -> float | None:
+    """Weighted mean of the steps' percentages; a step that ended counts as whole, whatever it reported.
+
+    None without steps, or when all weights are zero.
+    """
+    done = whole = 0.0
+    for step in steps:
+        whole += step.weight
+        done += step.weight * step_percent(step) / 100
+    return 100 * done / whole if whole > 0 else None
+
+
+def step_percent(step: Step) -> float:
+    if step.state in (StepState.COMPLETED, StepState.SKIPPED):
+        return 100.0
+    return step.percent or 0.0
+
+
+def advance(before: Progress | None, report: Report, now_ms: int, started_ms: int | None) -> Progress:
+    """The progress after a report: what it says replaces what was known, the rest stays.
+
+    A new stage starts counting afresh: the counts, speed and message of the one before are gone.
+    """
+    old = before or Progress()
+    if report.stage is not None and report.stage != old.stage:
+        old = Progress(percent=old.percent, metadata=old.metadata)
+    current = _either(report.current, old.current)
+    total = _either(report.total, old.total)
+    progress = Progress(
+        percent=_percent(report, old, current, total),
+        current=current,
+        total=total,
+        unit=_either(report.unit, old.unit) or "",
+        stage=_either(report.stage, old.stage) or "",
+        message=_either(report.message, old.message) or "",
+        speed_bps=report.speed_bps if report.speed_bps is not None else _speed(before, old, current, now_ms),
+        metadata=_either(report.metadata, old.metadata) or {},
+        at_ms=now_ms,
+    )
+    left_ms = int(1000 * report.eta_s) if report.eta_s is not None else _left_ms(progress, started_ms)
+    return replace(progress, eta_ms=left_ms)
+
+
+def smoothed(speed: float | None, amount: float, elapsed_s: float) -> float:
+    """Exponentially weighted mean speed that is right for uneven intervals.
+
+    weight = 1 - exp(-dt / tau); R. Eckner, "Algorithms for Unevenly Spaced Time Series" (2017).
+    """
+    latest = amount / elapsed_s
+    if speed is None:
+        return latest
+    return speed + (1 - math.exp(-elapsed_s / SPEED_MEMORY_S)) * (latest - speed)
+
+
+def worth_recording(last: Progress | None, new: Progress) -> bool:
+    """Each change of stage or message, each whole point, and otherwise one in five seconds."""
+    if last is None or last.stage != new.stage or last.message != new.message:
+        return True
+    return points(last) != points(new) or new.at_ms - last.at_ms >= RECORD_EVERY_MS
+
+
+def points(progress: Progress) -> int | None:
+    """Whole percent, rounded down."""
+    return None if progress.percent is None else int(progress.percent)
+
+
+def backoff_ms(failures: int, base_s: float, most_s: float, jitter: float, chance: float) -> int:
+    """Delay before the attempt after the n-th failure: base doubled each time, up to `most_s`.
+
+    `chance` in 0..1 moves it by up to ± `jitter` of itself, so that failures do not come back in step.
+    """
+    delay_s = min(most_s, base_s * 2.0 ** min(failures - 1, 60))
+    return int(1000 * delay_s * (1 + jitter * (2 * chance - 1)))
+
+
+def _either(new: T | None, old: T | None) -> T | None:
+    return old if new is None else new
+
+
+def _percent(report: Report, old: Progress, current: float | None, total: float | None) -> float | None:
+    if report.percent is not None:
+        return report.percent
+    if report.current is not None or report.total is not None:
+        return min(100.0, 100 * (current or 0.0) / total) if total else None
+    return old.percent
+
+
+def _speed(before: Progress | None, old: Progress, current: float | None, now_ms: int) -> float | None:
+    if before is None or old.current is None or current is None or now_ms <= before.at_ms or current < old.current:
+        return old.speed_bps
+    return smoothed(old.speed_bps, current - old.current, (now_ms - before.at_ms) / 1000)
+
+
+def _left_ms(progress: Progress, started_ms: int | None) -> int | None:
+    """Time left: by speed where amounts are known, else as if the percentage went on growing evenly."""
+    if progress.current is not None:
+        if not progress.total or not progress.speed_bps:
+            return None
+        return int(1000 * max(0.0, progress.total - progress.current) / progress.speed_bps)
+    if not progress.percent or started_ms is None:
+        return None
+    return int((progress.at_ms - started_ms) * (100 - progress.percent) / progress.percent)

@@ -1,0 +1,233 @@
+"""What the SQLite store says to its database: plain functions over an open connection.
+
+None of them begins or ends a transaction but `transaction`, and none scans what grows with history.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from heapq import merge
+from importlib.resources import files
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
+from progresshub.model import Event, EventId, EventType, Spec, Task
+from progresshub.persistence import THINNED, Page, words
+
+SCHEMA = 1
+SEARCH_SCANS = 2_000
+"""How many candidates one page of a search looks at before it is handed out as it is."""
+
+encode = msgspec.json.Encoder().encode
+decode_spec = msgspec.json.Decoder(Spec).decode
+_decode_task = msgspec.json.Decoder(Task).decode
+_NO_SPEC = Spec(id="", seq=0, kind="", payload={}, origin="", created_ms=0)
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def lock(path: Path) -> int:
+    """Take the lock that keeps a second server away; returns the descriptor that holds it."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreUnreadable(path=path, reason=error.strerror) from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        pid = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+        os.close(descriptor)
+        raise StoreLocked(pid=pid, path=path.parent) from None
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, f"{os.getpid()}\n".encode())
+    return descriptor
+
+
+@contextmanager
+def startup_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreUnreadable(path=path, reason=str(error)) from None
+
+
+@contextmanager
+def trouble() -> Iterator[None]:
+    """SQLite's refusals in the hub's words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _refusal(error) from error
+
+
+def _refusal(error: sqlite3.Error) -> HubError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if code in _FULL:
+        return StorageFull()
+    if code & 0xFF in _BUSY:
+        return Unavailable(reason="the database is locked by another program")
+    return Unavailable(reason=f"the database can't be used ({error})")
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    db.execute("COMMIT")
+
+
+def check_version(db: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file that a newer version wrote, before anything in it is touched."""
+    found = db.execute("PRAGMA user_version").fetchone()[0]
+    if found > SCHEMA:
+        raise StoreTooNew(path=path, found=found, known=SCHEMA)
+
+
+def create(db: sqlite3.Connection) -> None:
+    """The tables of schema 1, in the transaction that is open."""
+    script = files("progresshub").joinpath("schema.sql").read_text()
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            db.execute(statement)
+            statement = ""
+    db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def key(task_id: str) -> bytes | None:
+    """A task's id as it is kept; None for what is no UUID and so names no task."""
+    try:
+        number = UUID(task_id)
+    except ValueError:
+        return None
+    return number.bytes if str(number) == task_id else None
+
+
+def body(task: Task) -> bytes:
+    """The part of a task that changes."""
+    return encode(msgspec.structs.replace(task, spec=_NO_SPEC))
+
+
+def task_of(spec: bytes, body: bytes) -> Task:
+    return msgspec.structs.replace(_decode_task(body), spec=decode_spec(spec))
+
+
+def event_of(ms: int, n: int, kind: str, body: bytes, spec: Spec) -> Event:
+    return Event(EventId(ms, n), EventType(kind), msgspec.structs.replace(_decode_task(body), spec=spec))
+
+
+def marks(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def write_events(db: sqlite3.Connection, events: list[Event]) -> None:
+    db.executemany(
+        "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
+        [(*event.id, event.task.spec.seq, event.type, body(event.task)) for event in events],
+    )
+
+
+def count(db: sqlite3.Connection, moved: Counter[int]) -> None:
+    """Add to the counts of places what came to them, take away what left."""
+    db.executemany(
+        "UPDATE places SET tasks = tasks + ? WHERE id = ?", [(n, number) for number, n in moved.items() if n]
+    )
+
+
+def thin(db: sqlite3.Connection, tasks: list[Task]) -> None:
+    """Take away every second progress entry of these tasks."""
+    numbered = (
+        "SELECT ms, n, row_number() OVER (ORDER BY ms, n) AS nth FROM events "  # noqa: S608 - only marks go in
+        f"WHERE task = ? AND type IN ({marks(THINNED)})"
+    )
+    db.executemany(
+        f"DELETE FROM events WHERE (ms, n) IN (SELECT ms, n FROM ({numbered}) WHERE nth % 2 = 0)",  # noqa: S608
+        [(task.spec.seq, *THINNED) for task in tasks],
+    )
+
+
+def listed(db: sqlite3.Connection, places: list[int], before_seq: int, limit: int) -> Page:
+    """The newest tasks of some places: each place is read in order, and the few that are needed are merged."""
+    columns = [
+        db.execute(
+            "SELECT -seq, spec, body FROM tasks WHERE place = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+            (number, before_seq, limit + 1),
+        ).fetchall()
+        for number in places
+    ]
+    rows = list(islice(merge(*columns), limit + 1))
+    more = len(rows) > limit
+    return Page([task_of(spec, body) for _, spec, body in rows[:limit]], -rows[limit - 1][0] if more else None)
+
+
+def found(db: sqlite3.Connection, text: str, places: set[int], before_seq: int, limit: int) -> Page:
+    """The newest tasks that hold all words of `text`; the newest of all may not be in the index yet."""
+    indexed = _indexed(db)
+    wanted = text.casefold().split()
+    rows: list[tuple[int, bytes, bytes]] = []
+    candidates = _candidates(db, text, indexed, before_seq)
+    for scanned, (seq, where, spec, task, hit) in enumerate(candidates, 1):
+        if where in places and (hit or all(word in words(decode_spec(spec)).casefold() for word in wanted)):
+            rows.append((seq, spec, task))
+        if len(rows) == limit or scanned == SEARCH_SCANS:
+            return Page([task_of(spec, task) for _, spec, task in rows], seq)
+    return Page([task_of(spec, task) for _, spec, task in rows], None)
+
+
+def _candidates(
+    db: sqlite3.Connection, text: str, indexed: int, before_seq: int
+) -> Iterator[tuple[int, int, bytes, bytes, bool]]:
+    yield from db.execute(
+        "SELECT seq, place, spec, body, 0 FROM tasks WHERE seq > ? AND seq < ? ORDER BY seq DESC", (indexed, before_seq)
+    )
+    yield from db.execute(
+        "SELECT t.seq, t.place, t.spec, t.body, 1 FROM words w JOIN tasks t ON t.seq = w.rowid "
+        "WHERE words MATCH ? AND w.rowid < ? ORDER BY w.rowid DESC",
+        (_match(text), before_seq),
+    )
+
+
+def _match(text: str) -> str:
+    """An FTS5 query: every word of the text as the beginning of a word, nothing in it as an operator."""
+    return " ".join('"' + word.replace('"', '""') + '"*' for word in text.replace("\0", "").split())
+
+
+def _indexed(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT value FROM settings WHERE name = 'indexed'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def index(db: sqlite3.Connection, limit: int) -> int:
+    with transaction(db):
+        rows = db.execute(
+            "SELECT seq, spec FROM tasks WHERE seq > ? ORDER BY seq LIMIT ?", (_indexed(db), limit)
+        ).fetchall()
+        if rows:
+            db.executemany(
+                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(seq, words(decode_spec(spec))) for seq, spec in rows]
+            )
+            db.execute("INSERT OR REPLACE INTO settings VALUES ('indexed', ?)", (rows[-1][0],))
+    return len(rows)
+
+
+def unindex(db: sqlite3.Connection, tasks: list[Task]) -> None:
+    indexed = _indexed(db)
+    db.executemany(
+        "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
+        [(task.spec.seq, words(task.spec)) for task in tasks if task.spec.seq <= indexed],
+    )

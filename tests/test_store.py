@@ -1,0 +1,287 @@
+"""What both stores promise, and what only the one on disk can."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from msgspec.structs import replace
+
+from progresshub.errors import StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
+from progresshub.memory import MemoryStore
+from progresshub.model import FIRST, EventId, EventType, State, Task
+from progresshub.persistence import ENTRIES, Answer, Batch, Change, Extent, Filter, Place, Store
+from progresshub.store import SqliteStore
+from tests import make
+
+
+@pytest.fixture(params=["sqlite", "memory"])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    store: Store = SqliteStore(tmp_path / "hub.db") if request.param == "sqlite" else MemoryStore()
+    await store.open(now_ms=1)
+    yield store
+    await store.close(now_ms=2)
+
+
+async def reopened(path: Path, store: SqliteStore) -> SqliteStore:
+    await store.close(now_ms=10)
+    again = SqliteStore(path)
+    await again.open(now_ms=11)
+    return again
+
+
+async def test_a_committed_task_is_found_again_as_it_was(store: Store) -> None:
+    task = make.task(payload={"عنوان": "مرحبا"}, progress=make.progress(12.5, message="…"), attempt=2)
+
+    await store.commit(make.batch(task))
+
+    assert await store.load(task.id) == task
+
+
+@pytest.mark.parametrize("unknown", ["", "x", str(uuid4()), "F47AC10B-58CC-4372-A567-0E02B2C3D479", "a" * 4_000])
+async def test_an_id_that_names_no_task_finds_none(store: Store, unknown: str) -> None:
+    assert await store.load(unknown) is None
+
+
+async def test_a_change_replaces_the_task_and_moves_its_count(store: Store) -> None:
+    before = make.task()
+    after = replace(before, state=State.RUNNING)
+    await store.commit(make.batch(before))
+
+    await store.commit(Batch(changes={before.id: Change(before, after, None)}))
+
+    assert await store.load(before.id) == after
+    assert await store.counts() == {Place("default", "demo", State.RUNNING): 1}
+
+
+async def test_only_tasks_that_are_not_final_are_live(store: Store) -> None:
+    waiting, done = make.task(1), make.task(2, State.COMPLETED)
+
+    await store.commit(make.batch(waiting, done))
+
+    assert await store.live() == [waiting]
+
+
+async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repetition(store: Store) -> None:
+    tasks = [make.task(seq, State.COMPLETED if seq % 3 else State.FAILED, queue=f"q{seq % 4}") for seq in range(1, 24)]
+    await store.commit(make.batch(*tasks))
+
+    seen: list[Task] = []
+    before = None
+    while True:
+        page = await store.page(Filter(), before, limit=5)
+        seen += page.tasks
+        before = page.before_seq
+        if before is None:
+            break
+
+    assert seen == tasks[::-1]
+
+
+async def test_a_filter_takes_only_what_fits_all_of_it(store: Store) -> None:
+    wanted = make.task(1, State.FAILED, queue="low", kind="download")
+    others = [
+        make.task(2, State.COMPLETED, queue="low", kind="download"),
+        make.task(3, State.FAILED, queue="high", kind="download"),
+        make.task(4, State.FAILED, queue="low", kind="demo"),
+    ]
+    await store.commit(make.batch(wanted, *others))
+
+    page = await store.page(Filter(queue="low", kind="download", states=frozenset({State.FAILED})), None, limit=50)
+
+    assert page.tasks == [wanted]
+    assert page.before_seq is None
+
+
+@pytest.mark.parametrize("indexed", [0, 2, 100])
+async def test_a_search_finds_words_by_their_beginnings_indexed_or_not(store: Store, indexed: int) -> None:
+    tasks = [
+        make.task(1, title="Big Buck Bunny", payload={"url": "http://films.example/bunny.mp4"}),
+        make.task(2, title="أغنية جميلة", payload={"url": "http://music.example/song.mp3"}),
+        make.task(3, title="Bunnies of the North", payload={"tags": ["hare"]}),
+    ]
+    await store.commit(make.batch(*tasks))
+    await store.index(indexed)
+
+    async def found(text: str) -> list[int]:
+        return [task.spec.seq for task in (await store.page(Filter(text=text), None, limit=50)).tasks]
+
+    assert await found("bunn") == [3, 1]
+    assert await found("bunny films") == [1]
+    assert await found("أغنية") == [2]
+    assert await found("hare") == [3]
+    assert await found('" OR NEAR( *') == []
+
+
+async def test_history_is_oldest_first_from_its_start_and_of_the_asked_types(store: Store) -> None:
+    task = make.task(state=State.RUNNING)
+    kinds = [EventType.SUBMITTED, EventType.STARTED, EventType.PROGRESSED, EventType.STAGED, EventType.COMPLETED]
+    events = [make.event(task, kind, ms=100, n=n) for n, kind in enumerate(kinds)]
+    await store.commit(make.batch(task, make.task(2), events=events))
+
+    assert await store.history(task, start=FIRST, types=None, limit=100) == events
+    assert await store.history(task, start=EventId(100, 3), types=ENTRIES, limit=100) == events[3:]
+    assert await store.history(task, start=FIRST, types=ENTRIES, limit=1) == [events[2]]
+    assert await store.extent(task, ENTRIES) == Extent(3, EventId(100, 2), EventId(100, 4))
+    assert await store.since(EventId(100, 3), limit=10) == events[4:]
+
+
+async def test_an_empty_history_has_no_ends(store: Store) -> None:
+    task = make.task()
+    await store.commit(make.batch(task))
+
+    assert await store.extent(task, ENTRIES) == Extent(0, None, None)
+
+
+async def test_thinning_takes_every_second_progress_entry_and_no_other_event(store: Store) -> None:
+    task = make.task(state=State.RUNNING)
+    events = [make.event(task, EventType.STARTED, 1)]
+    events += [make.event(task, EventType.PROGRESSED, 2 + n) for n in range(10)]
+    await store.commit(make.batch(task, events=events))
+
+    await store.commit(Batch(thinned=[task]))
+
+    kept = await store.history(task, start=FIRST, types=None, limit=100)
+    assert [event.id.ms for event in kept] == [1, 2, 4, 6, 8, 10]
+
+
+async def test_forgetting_takes_the_task_its_events_and_its_count(store: Store) -> None:
+    task, other = make.task(1, State.COMPLETED), make.task(2, State.COMPLETED)
+    await store.commit(make.batch(task, other, events=[make.event(task, EventType.COMPLETED, 5)]))
+    await store.index(10)
+
+    await store.commit(Batch(forgotten=[task]))
+
+    assert await store.load(task.id) is None
+    assert await store.history(task, start=FIRST, types=None, limit=10) == []
+    assert (await store.page(Filter(text="demo"), None, 10)).tasks == [other]
+    assert sum((await store.counts()).values()) == 1
+
+
+async def test_expired_tasks_are_those_whose_time_has_come(store: Store) -> None:
+    early, late, never = (make.task(seq, State.COMPLETED) for seq in (1, 2, 3))
+    await store.commit(make.batch(early, expires_ms=100))
+    await store.commit(make.batch(late, expires_ms=200))
+    await store.commit(make.batch(never))
+
+    assert await store.expired(now_ms=150, limit=10) == [early]
+
+
+async def test_an_answer_is_kept_under_its_key(store: Store) -> None:
+    answer = Answer("k1", b"digest", ("a", "b"), expires_ms=9)
+
+    await store.commit(Batch(answers=[answer]))
+
+    assert await store.answer("k1") == answer
+    assert await store.answer("k2") is None
+
+
+async def test_a_store_opens_where_the_last_one_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = SqliteStore(path)
+    first = await store.open(now_ms=1)
+    task = make.task(7)
+    await store.commit(make.batch(task, events=[make.event(task, EventType.SUBMITTED, 50, 3)]))
+    await store.close(now_ms=2)
+
+    again = SqliteStore(path)
+    second = await again.open(now_ms=60)
+
+    assert second.incarnation > first.incarnation
+    assert second.last_event == EventId(50, 3)
+    assert second.last_seq == 7
+    assert await again.live() == [task]
+    await again.close(now_ms=61)
+
+
+async def test_numbers_of_forgotten_tasks_are_not_given_again(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = SqliteStore(path)
+    await store.open(now_ms=1)
+    task = make.task(7, State.COMPLETED)
+    await store.commit(make.batch(task))
+    await store.commit(Batch(forgotten=[task]))
+    await store.close(now_ms=2)
+
+    again = SqliteStore(path)
+    opening = await again.open(now_ms=3)
+
+    assert opening.last_seq == 7
+    await again.close(now_ms=4)
+
+
+async def test_a_second_server_is_told_who_holds_the_data(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "hub.db")
+    await store.open(now_ms=1)
+    second = SqliteStore(tmp_path / "hub.db")
+
+    with pytest.raises(StoreLocked, match=r"process \d+"):
+        await second.open(now_ms=2)
+
+    await second.close(now_ms=3)
+    await store.close(now_ms=3)
+
+
+@pytest.mark.parametrize("garbage", [b"not a database at all" * 100, b"SQLite format 3\0" + b"\xff" * 4_000])
+async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Path, garbage: bytes) -> None:
+    path = tmp_path / "hub.db"
+    path.write_bytes(garbage)
+
+    with pytest.raises(StoreUnreadable, match="backup"):
+        await SqliteStore(path).open(now_ms=1)
+
+    assert path.read_bytes() == garbage
+
+
+async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    db.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreTooNew, match="99"):
+        await SqliteStore(path).open(now_ms=1)
+
+    assert path.read_bytes() == before
+
+
+async def test_a_foreign_lock_refuses_the_whole_batch_and_lets_go_when_it_ends(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = SqliteStore(path, busy_timeout_ms=1)
+    await store.open(now_ms=1)
+    foreign = sqlite3.connect(path, isolation_level=None)
+    foreign.execute("BEGIN IMMEDIATE")
+    task = make.task(queue="never-seen-before")
+
+    with pytest.raises(Unavailable, match="locked"):
+        await store.commit(make.batch(task))
+    foreign.execute("ROLLBACK")
+    foreign.close()
+    await store.commit(make.batch(task))
+
+    assert await store.load(task.id) == task
+    store = await reopened(path, store)
+    assert await store.counts() == {Place("never-seen-before", "demo", State.PENDING): 1}
+    await store.close(now_ms=12)
+
+
+async def test_a_batch_that_is_refused_half_way_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = SqliteStore(path)
+    await store.open(now_ms=1)
+    task = make.task(1, queue="fresh")
+    twice = [make.event(task, EventType.SUBMITTED, 5)] * 2
+
+    with pytest.raises(Unavailable):
+        await store.commit(make.batch(task, events=twice))
+
+    assert await store.load(task.id) is None
+    assert await store.counts() == {}
+    await store.commit(make.batch(task))
+    store = await reopened(path, store)
+    assert await store.live() == [task]
+    await store.close(now_ms=12)
