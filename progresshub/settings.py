@@ -1,0 +1,272 @@
+"""Every setting there is: its type, default, bounds and what it means.
+
+A value that stands here is valid. Durations are seconds (`_s`), sizes bytes; the descriptions are
+what `config.toml` says. How values get here is `config`'s business.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+
+import msgspec
+from msgspec import Meta, Struct, inspect
+
+Count = Annotated[int, Meta(ge=0, le=10**9)]
+AtLeastOne = Annotated[int, Meta(ge=1, le=10**9)]
+Bytes = Annotated[int, Meta(ge=0, le=10**15)]
+Seconds = Annotated[float, Meta(ge=0, le=10**9)]
+Period = Annotated[float, Meta(ge=0.1, le=10**9)]
+Texts = tuple[str, ...]
+
+PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ADDRESS = re.compile(r"unix:.+|(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/]*):(\d{1,5})")
+
+
+class Misfit(ValueError):
+    """A value of the right type that makes no sense: names the setting and says what it must be."""
+
+    def __init__(self, setting: str, reason: str) -> None:
+        super().__init__(f"{setting} {reason}")
+        self.setting = setting
+        self.reason = reason
+
+
+class Server(Struct, frozen=True, kw_only=True):
+    """Where the server listens and who may talk to it."""
+
+    host: Annotated[str, Meta(description="Address to listen on; any but loopback needs a token")] = "127.0.0.1"
+    port: Annotated[int, Meta(description="Port to listen on; 0 takes a free one", ge=0, le=65535)] = 8080
+    listen: Annotated[Texts, Meta(description='Several "host:port" or "unix:PATH", in place of host and port')] = ()
+    data_dir: Annotated[str, Meta(description="Where all is kept; empty: progresshub in the user's data directory")] = (
+        ""
+    )
+    base_path: Annotated[str, Meta(description='Path a proxy serves this under, such as "/hub"')] = ""
+    allowed_hosts: Annotated[Texts, Meta(description="Other host names the server is reached by")] = ()
+    allowed_origins: Annotated[Texts, Meta(description='Origins whose pages may call the APIs, or "*" for any')] = ()
+    trusted_proxies: Annotated[Texts, Meta(description="Addresses or networks whose forwarding headers hold")] = ()
+    max_connections: Annotated[AtLeastOne, Meta(description="Connections at once; more are refused")] = 10_000
+    keepalive_s: Annotated[Seconds, Meta(description="How long an idle connection is kept")] = 75.0
+    request_timeout_s: Annotated[Period, Meta(description="Time a client has to send a whole request")] = 30.0
+    shutdown_grace_s: Annotated[Seconds, Meta(description="Time that open requests get at shutdown")] = 2.0
+    insecure: Annotated[bool, Meta(description="Listen beyond loopback without a token")] = False
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="The least severe records logged")
+    ] = "info"
+
+    def __post_init__(self) -> None:
+        for address in self.listen:
+            match = _ADDRESS.fullmatch(address)
+            if not match or int(match[1] or 0) > 65535:
+                raise Misfit("listen", f'must be "host:port" or "unix:PATH", not {json.dumps(address)}')
+        if self.base_path and not re.fullmatch(r"(/[\w.~-]+)+", self.base_path):
+            raise Misfit("base_path", f'must begin with "/" and not end with one, not {json.dumps(self.base_path)}')
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """What one request may ask for."""
+
+    body_bytes: Annotated[Bytes, Meta(description="Largest request body, uploads aside")] = 16_777_216
+    batch: Annotated[AtLeastOne, Meta(description="Most tasks in one batch")] = 10_000
+    header_bytes: Annotated[int, Meta(description="Largest header line", ge=1024, le=1_048_576)] = 16_384
+    auth_failures_per_min: Annotated[AtLeastOne, Meta(description="Wrong tokens taken from one address")] = 30
+
+
+class Store(Struct, frozen=True, kw_only=True):
+    """Where tasks and events are kept."""
+
+    kind: Annotated[Literal["sqlite", "memory"], Meta(description='"memory" forgets all at exit')] = "sqlite"
+    recent: Annotated[Count, Meta(description="Finished tasks kept at hand; older ones are read when asked for")] = 1000
+    write_behind_ms: Annotated[int, Meta(description="Longest that progress waits for disk", ge=0, le=60_000)] = 250
+    busy_timeout_ms: Annotated[int, Meta(description="Longest wait for a locked database", ge=0, le=60_000)] = 2000
+    cache_bytes: Annotated[Bytes, Meta(description="Memory for the database's pages")] = 8_388_608
+    min_free_bytes: Annotated[Bytes, Meta(description="Disk space below which no new work is taken")] = 16_777_216
+
+
+class Scheduler(Struct, frozen=True, kw_only=True):
+    """How much is done at once, and what follows a failure."""
+
+    slots: Annotated[AtLeastOne, Meta(description="Tasks that run at once")] = 8
+    queue_weight: Annotated[AtLeastOne, Meta(description="Weight of a queue that has no table of its own")] = 1
+    max_queues: Annotated[AtLeastOne, Meta(description="Most queues there may be")] = 1000
+    max_crashes: Annotated[AtLeastOne, Meta(description="Server deaths after which a task is given up")] = 3
+    backoff_s: Annotated[Seconds, Meta(description="Delay before the first retry; doubles with each")] = 1.0
+    backoff_max_s: Annotated[Seconds, Meta(description="Longest delay before a retry")] = 600.0
+    jitter: Annotated[float, Meta(description="Share of a delay that is left to chance", ge=0, le=1)] = 0.2
+    stalled_after_s: Annotated[Period, Meta(description="Silence after which a task counts as stalled")] = 60.0
+    retention_s: Annotated[Seconds, Meta(description="How long finished tasks and their files are kept")] = 604_800.0
+    max_progress_entries: Annotated[AtLeastOne, Meta(description="Recorded progress of one task; thinned beyond")] = (
+        10_000
+    )
+
+
+class Runner(Struct, frozen=True, kw_only=True):
+    """How child processes are stopped and bounded."""
+
+    interrupt_grace_s: Annotated[Seconds, Meta(description="From the interrupt to the request to end")] = 2.0
+    terminate_grace_s: Annotated[Seconds, Meta(description="From the request to end to the kill")] = 3.0
+    drain_s: Annotated[Seconds, Meta(description="How long output is read on after the exit")] = 1.0
+    log_bytes: Annotated[Bytes, Meta(description="Output kept of a task; beyond it only the end")] = 10_485_760
+    memory_bytes: Annotated[Bytes, Meta(description="Address space of a child; 0 sets no bound")] = 0
+    open_files: Annotated[Count, Meta(description="Files a child may have open; 0 sets no bound")] = 0
+    oom_score_adj: Annotated[
+        int, Meta(description="How readily a child is sacrificed for memory", ge=-1000, le=1000)
+    ] = 500
+    environment: Annotated[Texts, Meta(description="Variables passed on from the server's environment")] = ()
+
+
+class Warm(Struct, frozen=True, kw_only=True):
+    """Python processes kept ready with their modules imported."""
+
+    enabled: Annotated[bool, Meta(description="Keep them; else each task starts an interpreter")] = True
+    tasks_per_worker: Annotated[AtLeastOne, Meta(description="Tasks after which a worker is replaced")] = 100
+    idle_workers: Annotated[Count, Meta(description="Idle workers kept")] = 2
+    idle_s: Annotated[Seconds, Meta(description="How long they are kept")] = 30.0
+
+
+class Streams(Struct, frozen=True, kw_only=True):
+    """What a watcher gets, and what a slow one may cost."""
+
+    heartbeat_s: Annotated[Period, Meta(description="Silence after which a stream shows it is alive")] = 15.0
+    stalled_deadline_s: Annotated[Period, Meta(description="Time after which a stuck watcher is cut off")] = 30.0
+    high_water_bytes: Annotated[Bytes, Meta(description="Unsent bytes that make a watcher slow")] = 65_536
+    send_buffer_bytes: Annotated[Bytes, Meta(description="Kernel's buffer per watcher; 0: its default")] = 65_536
+    owed_events: Annotated[AtLeastOne, Meta(description="Events owed to a slow watcher before the cut")] = 1000
+    retry_ms: Annotated[int, Meta(description="When a cut-off watcher comes again", ge=0, le=3_600_000)] = 2000
+
+
+class Python(Struct, frozen=True, kw_only=True):
+    """Where registered Python functions come from."""
+
+    modules: Annotated[Texts, Meta(description='Modules with functions marked "@task"')] = ()
+    path: Annotated[Texts, Meta(description="Directories to find them in, before all others")] = ()
+
+
+class Downloads(Struct, frozen=True, kw_only=True):
+    """How downloads go about it."""
+
+    socket_timeout_s: Annotated[Period, Meta(description="Longest silence of a site")] = 20.0
+    buffer_bytes: Annotated[int, Meta(description="Bytes read at a time", ge=1024, le=2**30)] = 131_072
+    reports_per_s: Annotated[float, Meta(description="Most progress reports of one download", ge=0.1, le=100)] = 8.0
+
+
+class Queue(Struct, frozen=True, kw_only=True):
+    """A queue's share of the slots; critical, high, default and low have weights 10, 5, 3 and 1."""
+
+    weight: Annotated[AtLeastOne, Meta(description="Share of the slots when queues compete")] = 1
+    slots: Annotated[Count, Meta(description="Tasks of it that run at once; 0 sets no bound of its own")] = 0
+    paused: Annotated[bool, Meta(description="Take tasks, but start none")] = False
+
+
+class KindSettings(Struct, frozen=True, kw_only=True):
+    """What holds for tasks of one kind; what is left out stays as the kind has it."""
+
+    timeout_s: Annotated[Seconds | None, Meta(description="Time for one attempt; 0 sets no bound")] = None
+    max_retries: Annotated[Count | None, Meta(description="Retries after failures")] = None
+    recovery: Annotated[
+        Literal["retry", "fail", "resume"] | None, Meta(description="What follows the server's death")
+    ] = None
+    retention_s: Annotated[Seconds | None, Meta(description="How long finished tasks are kept")] = None
+    backoff_s: Annotated[Seconds | None, Meta(description="Delay before the first retry")] = None
+
+
+class Command(Struct, frozen=True, kw_only=True):
+    """A program clients may run by name; {placeholders} are filled with checked parameters."""
+
+    argv: Annotated[Texts, Meta(description="Program and arguments; never a shell", min_length=1)]
+    params: Annotated[dict[str, str], Meta(description="Pattern that each parameter fits as a whole")] = {}
+    cwd: Annotated[str, Meta(description="Directory to run in; empty: the task's own")] = ""
+    timeout_s: Annotated[Seconds | None, Meta(description="Time for one attempt; 0 sets no bound")] = None
+    progress: Annotated[Literal["auto", "json", "percent", "none"], Meta(description="How its output is read")] = "auto"
+    summary: Annotated[str, Meta(description="What it does, for people")] = ""
+
+    def __post_init__(self) -> None:
+        used = {name for argument in self.argv for name in PLACEHOLDER.findall(argument)}
+        for name in sorted(used - self.params.keys()):
+            raise Misfit("argv", f"uses {{{name}}}, which params does not declare")
+        for name in sorted(self.params.keys() - used):
+            raise Misfit("params", f"declares {name}, which argv does not use as {{{name}}}")
+        for name, pattern in self.params.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise Misfit("params", f"has a pattern for {name} that is not a regular expression: {error}") from None
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """Who may use the APIs."""
+
+    sha256: Annotated[
+        str, Meta(description="SHA-256 of the token, in hex", pattern=r"^[0-9a-f]{64}\Z", extra={"secret": True})
+    ]
+    scopes: Annotated[
+        tuple[Literal["read", "submit", "command", "admin"], ...], Meta(description="What it may do", min_length=1)
+    ] = ("read",)
+
+
+def _queues() -> dict[str, Queue]:
+    return {name: Queue(weight=weight) for name, weight in (("critical", 10), ("high", 5), ("default", 3), ("low", 1))}
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All of them, by section."""
+
+    server: Server = Server()
+    limits: Limits = Limits()
+    store: Store = Store()
+    scheduler: Scheduler = Scheduler()
+    runner: Runner = Runner()
+    warm: Warm = Warm()
+    streams: Streams = Streams()
+    python: Python = Python()
+    downloads: Downloads = Downloads()
+    queues: dict[str, Queue] = msgspec.field(default_factory=_queues)
+    kinds: dict[str, KindSettings] = {}
+    commands: dict[str, Command] = {}
+    tokens: dict[str, Token] = {}
+
+
+class Setting(NamedTuple):
+    """One setting as others see it; `default` is msgspec.NODEFAULT where it must be given."""
+
+    type: Any
+    shape: inspect.Type
+    about: str
+    default: Any
+    secret: bool
+
+
+class Section(NamedTuple):
+    """The table `[server]`, or for a `named` one any number of tables `[queues.NAME]`."""
+
+    struct: type[Struct]
+    named: bool
+    about: str
+    settings: Mapping[str, Setting]
+
+
+def _section(field: inspect.Field) -> Section:
+    named = isinstance(field.type, inspect.DictType)
+    shape = field.type.value_type if isinstance(field.type, inspect.DictType) else field.type
+    if not isinstance(shape, inspect.StructType):
+        raise TypeError(f"{field.name} is not a section")
+    types = get_type_hints(shape.cls, include_extras=True)
+    settings = {inner.name: _setting(inner, types[inner.name]) for inner in shape.fields}
+    return Section(shape.cls, named, (shape.cls.__doc__ or "").partition("\n")[0], settings)
+
+
+def _setting(field: inspect.Field, annotated: Any) -> Setting:
+    metadata = field.type if isinstance(field.type, inspect.Metadata) else inspect.Metadata(field.type)
+    about = (metadata.extra_json_schema or {}).get("description", "")
+    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+    return Setting(annotated, metadata.type, about, default, secret=bool((metadata.extra or {}).get("secret")))
+
+
+def _catalogue() -> dict[str, Section]:
+    shape = inspect.type_info(Config)
+    return {field.name: _section(field) for field in shape.fields} if isinstance(shape, inspect.StructType) else {}
+
+
+CATALOGUE: Mapping[str, Section] = _catalogue()
