@@ -300,20 +300,23 @@ def template() -> str:
 
 
 def explain(loaded: Loaded) -> str:
-    """Each setting that holds, one a line, and where it came from; secrets are left out."""
-    return "".join(
-        f"{f'{name} = {shown}':<56}  # {loaded.sources.get(name, 'default')}\n" for name, shown in _shown(loaded.config)
-    )
+    """Each setting that holds, one a line of TOML, and where it came from; secrets are left out."""
+    lines = []
+    for path, value in _held(loaded.config):
+        source = loaded.sources.get(".".join(path), "default")
+        assignment = f"{'.'.join(map(_toml_key, path))} = {value}"
+        lines.append(f"{assignment:<56}  # {source}\n")
+    return "".join(lines)
 
 
-def _shown(config: Config) -> Iterator[tuple[str, str]]:
+def _held(config: Config) -> Iterator[tuple[Key, str]]:
     for key, section in CATALOGUE.items():
         held = getattr(config, key)
-        structs = {f"{key}.{name}": each for name, each in held.items()} if section.named else {key: held}
-        for prefix, struct in structs.items():
+        structs = {(key, name): each for name, each in held.items()} if section.named else {(key,): held}
+        for path, struct in structs.items():
             for name, setting in section.settings.items():
                 if (value := getattr(struct, name)) is not None:
-                    yield f"{prefix}.{name}", '"(secret)"' if setting.secret else _toml(value)
+                    yield (*path, name), '"(secret)"' if setting.secret else _toml(value)
 
 
 def _toml(value: Any) -> str:
@@ -321,7 +324,8 @@ def _toml(value: Any) -> str:
         case bool():
             return "true" if value else "false"
         case str():
-            return json.dumps(value, ensure_ascii=False)
+            # TOML's texts are JSON's, but for one character that JSON need not escape.
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
         case list() | tuple():
             return f"[{', '.join(map(_toml, value))}]"
         case dict():

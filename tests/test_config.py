@@ -245,12 +245,12 @@ def test_a_token_pasted_where_its_hash_belongs_is_not_repeated():
 
 
 @settings(deadline=None)
-@given(st.sampled_from(["port", "host", "tokens.a.sha256", "commands.a.argv", "python.path"]) | st.text(), st.text())
-def test_whatever_a_flag_holds_is_taken_or_refused_in_words(key, value):
+@given(st.sampled_from(["port", "host", "tokens.a.sha256", "python.path", "queues.a b.slots"]) | st.text(), st.text())
+def test_whatever_a_flag_holds_is_refused_in_words_or_taken_and_explained(key, value):
     with contextlib.suppress(InvalidConfig):
         loaded = load(None, NOTHING, [f"{key}={value}"])
 
-        assert explain(loaded)
+        assert tomllib.loads(explain(loaded))
 
 
 def test_the_template_sets_nothing_but_defaults(tmp_path):
