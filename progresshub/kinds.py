@@ -69,8 +69,10 @@ class Kind:
     """A sort of task.
 
     `schema` is the JSON Schema of the payload; `check` returns the payload with its defaults filled
-    in, or raises InvalidPayload; `title` names a task for people; `recovery` says what becomes of a
-    task that a server's death cut off; `timeout_ms` and `max_retries` hold where the task says none.
+    in, or raises InvalidPayload; `title` names a task for people. `recovery` says what becomes of a
+    task that a server's death cut off. `timeout_ms` and `max_retries` hold where the task says none,
+    `retention_ms` and `backoff_s` where None as they do for all kinds. Nothing is run for an
+    `external` kind: it is active from the start and hears of its progress from outside.
     """
 
     name: str
@@ -82,4 +84,7 @@ class Kind:
     recovery: Recovery = "retry"
     timeout_ms: int | None = 1_800_000
     max_retries: int = 3
+    retention_ms: int | None = None
+    backoff_s: float | None = None
+    external: bool = False
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False

@@ -47,6 +47,8 @@ class MemoryStore:
         for task in batch.forgotten:
             self._rows.pop(task.id, None)
         self._answers.update({answer.key: answer for answer in batch.answers})
+        for answer in [a for a in self._answers.values() if a.expires_ms <= batch.answers_until_ms]:
+            del self._answers[answer.key]
 
     async def load(self, task_id: str) -> Task | None:
         row = self._rows.get(task_id)

@@ -11,13 +11,15 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from progresshub.model import Progress, Step, StepState
-from progresshub.protocol import Report
+from progresshub.model import Progress, Step, StepState, Task
+from progresshub.protocol import Report, StepPlan
 
 T = TypeVar("T")
 
 SPEED_MEMORY_S = 3.0
 RECORD_EVERY_MS = 5_000
+MOST_STEPS = 1_000
+STEP_ENDS = {"done": StepState.COMPLETED, "failed": StepState.FAILED, "skipped": StepState.SKIPPED}
 
 
 def overall(steps: Iterable[Step]) -> float | None:
@@ -61,6 +63,58 @@ def advance(before: Progress | None, report: Report, now_ms: int, started_ms: in
     )
     left_ms = int(1000 * report.eta_s) if report.eta_s is not None else _left_ms(progress, started_ms)
     return replace(progress, eta_ms=left_ms)
+
+
+def apply(task: Task, report: Report, now_ms: int) -> Task:
+    """A running task after a report.
+
+    What is reported of a step moves the step, and the task's percentage follows from all of them; it
+    does not go back within an attempt.
+    """
+    steps = task.steps if report.steps is None else _planned(task.steps, report.steps)
+    if report.step is not None:
+        steps = _stepped(steps, report, now_ms)
+        before = task.progress.percent if task.progress else None
+        percent = max(filter(None, (overall(steps), before)), default=0.0)
+        report = replace(report, percent=percent, current=None, total=None, stage=report.stage or report.step)
+    return replace(task, steps=steps, progress=advance(task.progress, report, now_ms, task.started_ms))
+
+
+def staged(before: Task, after: Task) -> bool:
+    """Whether a report did more than move a number: a new stage, or a step that began or ended."""
+    old = before.progress.stage if before.progress else ""
+    new = after.progress.stage if after.progress else ""
+    return old != new or [step.state for step in before.steps] != [step.state for step in after.steps]
+
+
+def _planned(steps: tuple[Step, ...], plan: tuple[StepPlan, ...]) -> tuple[Step, ...]:
+    """The plan as steps; those that are known already keep what they have done."""
+    known = {step.name: step for step in steps}
+    return tuple(replace(known.get(p.name, Step(name=p.name)), weight=max(0.0, p.weight)) for p in plan[:MOST_STEPS])
+
+
+def _stepped(steps: tuple[Step, ...], report: Report, now_ms: int) -> tuple[Step, ...]:
+    """The steps after a report on one of them; one that was not planned joins at the end."""
+    at = next((n for n, step in enumerate(steps) if step.name == report.step), len(steps))
+    if at == MOST_STEPS:
+        return steps
+    step = steps[at] if at < len(steps) else Step(name=report.step or "")
+    state = STEP_ENDS.get(report.status or "", StepState.RUNNING)
+    ended = state is not StepState.RUNNING
+    percent = report.percent
+    if percent is None and report.current is not None and report.total:
+        percent = min(100.0, 100 * report.current / report.total)
+    step = replace(
+        step,
+        state=state,
+        percent=100.0 if state is StepState.COMPLETED else _either(percent, step.percent),
+        message=_either(report.message, step.message) or "",
+        started_ms=step.started_ms or now_ms,
+        finished_ms=now_ms if ended else None,
+        result=report.result if ended else step.result,
+        error=report.error or "",
+    )
+    return (*steps[:at], step, *steps[at + 1 :])
 
 
 def smoothed(speed: float | None, amount: float, elapsed_s: float) -> float:

@@ -43,22 +43,32 @@ class Change(NamedTuple):
     expires_ms: int | None
 
 
+class Accepted(NamedTuple):
+    """What a client is told of a task that was taken."""
+
+    task_id: str
+    queue: str
+    state: State
+
+
 class Answer(NamedTuple):
-    """What was answered to a request that carried an Idempotency-Key."""
+    """What was answered to a request that carried an Idempotency-Key; `digest` is of its body."""
 
     key: str
     digest: bytes
-    task_ids: tuple[str, ...]
+    accepted: tuple[Accepted, ...]
     expires_ms: int
 
 
 @dataclass(slots=True)
 class Batch:
-    """What is committed together. `thinned` tasks lose every second progress entry."""
+    """What is committed together. `thinned` tasks lose every second progress entry;
+    answers that expired by `answers_until_ms` go."""
 
     changes: dict[str, Change] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     forgotten: list[Task] = field(default_factory=list)
+    answers_until_ms: int = 0
     thinned: list[Task] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)

@@ -41,9 +41,10 @@ CREATE INDEX events_of_task ON events (task, ms, n, type);
 CREATE TABLE answers (
     key TEXT PRIMARY KEY,
     digest BLOB NOT NULL,
-    tasks TEXT NOT NULL,
+    accepted BLOB NOT NULL,
     expires_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX answers_by_expiry ON answers (expires_ms);
 
 CREATE TABLE settings (
     name TEXT PRIMARY KEY,

@@ -21,7 +21,7 @@ import msgspec
 
 from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.model import Event, EventId, EventType, Spec, Task
-from progresshub.persistence import THINNED, Page, words
+from progresshub.persistence import THINNED, Accepted, Page, words
 
 SCHEMA = 1
 SEARCH_SCANS = 2_000
@@ -29,6 +29,7 @@ SEARCH_SCANS = 2_000
 
 encode = msgspec.json.Encoder().encode
 decode_spec = msgspec.json.Decoder(Spec).decode
+decode_accepted = msgspec.json.Decoder(tuple[Accepted, ...]).decode
 _decode_task = msgspec.json.Decoder(Task).decode
 _NO_SPEC = Spec(id="", seq=0, kind="", payload={}, origin="", created_ms=0)
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE}

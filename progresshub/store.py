@@ -166,9 +166,9 @@ class SqliteStore:
 
     async def answer(self, key: str) -> Answer | None:
         row = await self._read(
-            lambda db: db.execute("SELECT digest, tasks, expires_ms FROM answers WHERE key = ?", (key,)).fetchone()
+            lambda db: db.execute("SELECT digest, accepted, expires_ms FROM answers WHERE key = ?", (key,)).fetchone()
         )
-        return None if row is None else Answer(key, row[0], tuple(row[1].split()), row[2])
+        return None if row is None else Answer(key, row[0], sql.decode_accepted(row[1]), row[2])
 
     async def index(self, limit: int) -> int:
         """Make up to `limit` more tasks searchable; returns how many it took."""
@@ -225,8 +225,9 @@ class SqliteStore:
             self._forget(db, batch.forgotten)
             db.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-                [(a.key, a.digest, " ".join(a.task_ids), a.expires_ms) for a in batch.answers],
+                [(a.key, a.digest, sql.encode(a.accepted), a.expires_ms) for a in batch.answers],
             )
+            db.execute("DELETE FROM answers WHERE expires_ms <= ?", (batch.answers_until_ms,))
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", batch.settings.items())
             db.execute("UPDATE incarnations SET seen_ms = ? WHERE id = ?", (batch.seen_ms, self._incarnation))
 

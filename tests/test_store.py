@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from progresshub.errors import StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.memory import MemoryStore
 from progresshub.model import FIRST, EventId, EventType, State, Task
-from progresshub.persistence import ENTRIES, Answer, Batch, Change, Extent, Filter, Place, Store
+from progresshub.persistence import ENTRIES, Accepted, Answer, Batch, Change, Extent, Filter, Place, Store
 from progresshub.store import SqliteStore
 from tests import make
 
@@ -171,12 +171,21 @@ async def test_expired_tasks_are_those_whose_time_has_come(store: Store) -> None
 
 
 async def test_an_answer_is_kept_under_its_key(store: Store) -> None:
-    answer = Answer("k1", b"digest", ("a", "b"), expires_ms=9)
+    answer = Answer("k1", b"digest", (Accepted("a", "low", State.PENDING),), expires_ms=9)
 
     await store.commit(Batch(answers=[answer]))
 
     assert await store.answer("k1") == answer
     assert await store.answer("k2") is None
+
+
+async def test_an_answer_whose_time_is_over_goes(store: Store) -> None:
+    await store.commit(Batch(answers=[Answer("old", b"", (), expires_ms=5), Answer("new", b"", (), expires_ms=6)]))
+
+    await store.commit(Batch(answers_until_ms=5))
+
+    assert await store.answer("old") is None
+    assert await store.answer("new") is not None
 
 
 async def test_a_store_opens_where_the_last_one_stopped(tmp_path: Path) -> None:

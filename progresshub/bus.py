@@ -1,0 +1,329 @@
+"""Fan-out: one event, encoded once for each dialect, reaches every watcher of its task.
+
+Publishing never waits and wakes nobody: it appends, and one flush a loop pass hands the same bytes
+to every watcher that keeps up. One that does not is owed the newest progress of each task and every
+other event, up to a bound; past it, or past its deadline, it is cut off and resumes by event id.
+
+A subscription begins *held*: events are kept for it while its past is replayed from the store, and
+`release` lets go of those it has not seen. So nothing is missed and nothing comes twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from progresshub.model import FINAL, Event, EventId, EventType, Task
+from progresshub.states import CONFLATABLE
+
+POLL_S = 0.05
+BEAT_SLICES = 16
+
+
+class Encoding(NamedTuple):
+    """How a dialect's watchers on one kind of connection see events.
+
+    `encode` gives an event's bytes, empty where the dialect has no word for it; `wrap` frames what
+    goes out in one write; `beat` is sent to a connection that may have been silent for a while.
+    """
+
+    encode: Callable[[Event], bytes]
+    wrap: Callable[[bytes], bytes]
+    beat: bytes
+
+
+class Sink(Protocol):
+    """A watcher's end of the line. None of these may wait or raise."""
+
+    def write(self, data: bytes) -> None: ...
+    def backlog(self) -> int:
+        """Bytes accepted and not yet sent."""
+
+    def ended(self, event: Event) -> bool:
+        """A task it watches has had its last event; True when nothing more is to come."""
+
+    def finish(self) -> None:
+        """Everything has been written: end in good order."""
+
+    def cut(self) -> None:
+        """It could not keep up: drop the connection at once."""
+
+
+class _Flow(Enum):
+    HELD = auto()
+    LIVE = auto()
+    STALLED = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """high_water_bytes: past it a watcher counts as stalled; owed_events: most it may be owed;
+    stalled_deadline_s: longest it may stay stalled; heartbeat_s: longest silence."""
+
+    high_water_bytes: int = 65_536
+    owed_events: int = 1_000
+    stalled_deadline_s: float = 30.0
+    heartbeat_s: float = 15.0
+
+
+class _Frame(NamedTuple):
+    event: Event
+    data: bytes
+
+
+class Subscription:
+    """One watcher's place on the bus."""
+
+    __slots__ = ("_bus", "_channels", "_flow", "_missed", "encoding", "sink", "stalled_at_s")
+
+    def __init__(self, bus: Bus, channels: tuple[_Channel, ...], encoding: Encoding, sink: Sink) -> None:
+        self._bus = bus
+        self._channels = channels
+        self._flow = _Flow.HELD
+        self._missed: dict[object, _Frame] = {}
+        self.encoding = encoding
+        self.sink = sink
+        self.stalled_at_s = 0.0
+
+    @property
+    def closed(self) -> bool:
+        return self._flow is _Flow.CLOSED
+
+    @property
+    def keeps_up(self) -> bool:
+        return self._flow is _Flow.LIVE
+
+    def release(self, after: EventId) -> None:
+        """Go live: what came since the join and is later than `after` is written now."""
+        if self._flow is _Flow.HELD:
+            self._missed = {key: frame for key, frame in self._missed.items() if frame.event.id > after}
+            self._catch_up()
+
+    def close(self) -> None:
+        """Leave the bus; safe to call at any time and more than once."""
+        self._flow = _Flow.CLOSED
+        self._missed.clear()
+        self._bus.drop(self, self._channels)
+
+    def deliver(self, data: bytes, ended: Iterable[Event]) -> None:
+        """Write what was encoded for all, and see whether that was the last of it."""
+        if data:
+            self.sink.write(data)
+        if self.sink.backlog() > self._bus.limits.high_water_bytes:
+            self._flow = _Flow.STALLED
+            self._bus.stalled(self)
+        for event in ended:
+            if self.sink.ended(event):
+                self.close()
+                self.sink.finish()
+                return
+
+    def owe(self, frames: Iterable[_Frame]) -> None:
+        """Keep events for later: of progress only the newest of a task, of the rest all, up to the bound."""
+        for frame in frames:
+            key: object = frame.event.task.id if frame.event.type in CONFLATABLE else frame.event.id
+            self._missed.pop(key, None)
+            self._missed[key] = frame
+        if len(self._missed) > self._bus.limits.owed_events:
+            self.cut()
+
+    def check(self, now_s: float) -> bool:
+        """Whether a stalled watcher needs no more looking after."""
+        if self._flow is not _Flow.STALLED:
+            return True
+        if self.sink.backlog() == 0:
+            self._catch_up()
+        elif now_s - self.stalled_at_s > self._bus.limits.stalled_deadline_s:
+            self.cut()
+        return self._flow is not _Flow.STALLED
+
+    def cut(self) -> None:
+        self.close()
+        self.sink.cut()
+
+    def _catch_up(self) -> None:
+        self._flow = _Flow.LIVE
+        frames, self._missed = self._missed.values(), {}
+        data = b"".join(frame.data for frame in frames)
+        ended = [frame.event for frame in frames if is_last(frame.event)]
+        if data or ended:
+            self.deliver(self.encoding.wrap(data) if data else b"", ended)
+
+
+class _Channel:
+    """The watchers of one topic that see it in one encoding."""
+
+    __slots__ = ("encoding", "subscriptions", "topic")
+
+    def __init__(self, topic: _Topic, encoding: Encoding) -> None:
+        self.topic = topic
+        self.encoding = encoding
+        self.subscriptions: dict[Subscription, None] = {}
+
+    def send(self, events: list[Event]) -> None:
+        frames = [_Frame(event, self.encoding.encode(event)) for event in events]
+        data = b"".join(frame.data for frame in frames)
+        wrapped = self.encoding.wrap(data) if data else b""
+        ended = [event for event in events if is_last(event)]
+        for subscription in tuple(self.subscriptions):
+            if subscription.keeps_up:
+                subscription.deliver(wrapped, ended)
+            elif not subscription.closed:
+                subscription.owe(frame for frame in frames if frame.data or is_last(frame.event))
+
+
+class _Topic:
+    """One task's events, or those of all tasks that pass a filter."""
+
+    __slots__ = ("channels", "key", "pending")
+
+    def __init__(self, key: object) -> None:
+        self.key = key
+        self.channels: dict[Encoding, _Channel] = {}
+        self.pending: list[Event] = []
+
+
+class Bus:
+    """Who watches what. Belongs to one event loop; `close` ends every subscription."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.delivered = 0
+        self.cut_off = 0
+        self._topics: dict[object, _Topic] = {}
+        self._wide: dict[Callable[[Task], bool], _Topic] = {}
+        self._dirty: list[_Topic] = []
+        self._subscriptions: dict[Subscription, None] = {}
+        self._stalled: dict[Subscription, None] = {}
+        self._flushed_s = 0.0
+        self._flush_cost_s = 0.0
+        self._beat: asyncio.TimerHandle | None = None
+        self._poll: asyncio.TimerHandle | None = None
+        self.closed = False
+
+    def __len__(self) -> int:
+        return len(self._subscriptions)
+
+    def watch(self, task_ids: Iterable[str], encoding: Encoding, sink: Sink) -> Subscription:
+        """Join, held, the events of these tasks."""
+        topics = [self._topics.setdefault(task_id, _Topic(task_id)) for task_id in task_ids]
+        return self._join(topics, encoding, sink)
+
+    def watch_all(self, wanted: Callable[[Task], bool], encoding: Encoding, sink: Sink) -> Subscription:
+        """Join, held, the events of every task that `wanted` takes; equal filters share their frames."""
+        return self._join([self._wide.setdefault(wanted, _Topic(wanted))], encoding, sink)
+
+    def publish(self, event: Event) -> None:
+        topic = self._topics.get(event.task.id)
+        if topic is not None:
+            self._append(topic, event)
+        for wanted, wide in self._wide.items():
+            if wanted(event.task):
+                self._append(wide, event)
+
+    def stalled(self, subscription: Subscription) -> None:
+        """Look after a watcher until it has caught up or is cut off."""
+        loop = asyncio.get_running_loop()
+        subscription.stalled_at_s = loop.time()
+        self._stalled[subscription] = None
+        if self._poll is None:
+            self._poll = loop.call_later(POLL_S, self._check_stalled)
+
+    def drop(self, subscription: Subscription, channels: Iterable[_Channel]) -> None:
+        self._subscriptions.pop(subscription, None)
+        self._stalled.pop(subscription, None)
+        for channel in channels:
+            channel.subscriptions.pop(subscription, None)
+            topic = channel.topic
+            if not channel.subscriptions and topic.channels.get(channel.encoding) is channel:
+                del topic.channels[channel.encoding]
+            if not topic.channels:
+                self._topics.pop(topic.key, None)
+                self._wide.pop(topic.key, None)  # type: ignore[call-overload]
+
+    def close(self) -> None:
+        """End every stream in good order; what is pending goes out first."""
+        self.closed = True
+        self._flush()
+        for timer in (self._beat, self._poll):
+            if timer is not None:
+                timer.cancel()
+        for subscription in tuple(self._subscriptions):
+            subscription.close()
+            subscription.sink.finish()
+
+    def _join(self, topics: list[_Topic], encoding: Encoding, sink: Sink) -> Subscription:
+        channels = tuple(topic.channels.setdefault(encoding, _Channel(topic, encoding)) for topic in topics)
+        subscription = Subscription(self, channels, encoding, sink)
+        for channel in channels:
+            channel.subscriptions[subscription] = None
+        self._subscriptions[subscription] = None
+        if self._beat is None:
+            self._beat = asyncio.get_running_loop().call_later(self._beat_interval_s, self._send_beats)
+        return subscription
+
+    def _append(self, topic: _Topic, event: Event) -> None:
+        if not topic.pending:
+            if not self._dirty:
+                self._schedule_flush()
+            self._dirty.append(topic)
+        topic.pending.append(event)
+
+    def _schedule_flush(self) -> None:
+        """At once when idle; under load after a quarter of the last flush's cost, so that batches grow with it
+        and those who publish keep their share of the loop."""
+        loop = asyncio.get_running_loop()
+        wait_s = self._flushed_s + self._flush_cost_s / 4 - loop.time()
+        if wait_s > 0.0005:
+            loop.call_later(wait_s, self._flush)
+        else:
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        dirty, self._dirty = self._dirty, []
+        for topic in dirty:
+            events, topic.pending = topic.pending, []
+            for channel in tuple(topic.channels.values()):
+                channel.send(events)
+                self.delivered += len(events) * len(channel.subscriptions)
+        self._flushed_s = loop.time()
+        self._flush_cost_s = self._flushed_s - begun_s
+
+    def _check_stalled(self) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time()
+        for subscription in tuple(self._stalled):
+            if subscription.check(now_s):
+                self._stalled.pop(subscription, None)
+                self.cut_off += subscription.closed
+        self._poll = loop.call_later(POLL_S, self._check_stalled) if self._stalled else None
+
+    @property
+    def _beat_interval_s(self) -> float:
+        return self.limits.heartbeat_s / BEAT_SLICES
+
+    def _send_beats(self) -> None:
+        """A heartbeat to a slice of the watchers, so that thousands of them make no spike."""
+        for subscription in self._next_slice():
+            self._subscriptions[subscription] = self._subscriptions.pop(subscription)
+            if subscription.keeps_up:
+                subscription.deliver(subscription.encoding.beat, ())
+        self._beat = None
+        if self._subscriptions:
+            self._beat = asyncio.get_running_loop().call_later(self._beat_interval_s, self._send_beats)
+
+    def _next_slice(self) -> list[Subscription]:
+        size = -(-len(self._subscriptions) // BEAT_SLICES)
+        watchers: Iterator[Subscription] = iter(self._subscriptions)
+        return [next(watchers) for _ in range(size)]
+
+
+def is_last(event: Event) -> bool:
+    """Whether nothing follows for this task."""
+    return event.type is EventType.DELETED or (event.task.state in FINAL and event.type not in CONFLATABLE)

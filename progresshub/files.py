@@ -1,0 +1,77 @@
+"""Where a task's files are, and the only way to them.
+
+`<data>/files/<task id>/` is the task's own directory, made when something is put there;
+`<data>/logs/<first two characters>/<task id>.log` is its output. No link is followed and no name
+leads outside.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from progresshub.errors import UnknownFile
+
+
+class FileInfo(NamedTuple):
+    """A file of a task; `name` is relative to the task's directory, parts divided by `/`."""
+
+    name: str
+    size_bytes: int
+    modified_ms: int
+
+
+class Files:
+    """The files of all tasks below one data directory."""
+
+    def __init__(self, data: Path) -> None:
+        self._files = data / "files"
+        self._logs = data / "logs"
+
+    def directory(self, task_id: str) -> Path:
+        return self._files / task_id
+
+    def log(self, task_id: str) -> Path:
+        return self._logs / task_id[:2] / f"{task_id}.log"
+
+    def list(self, task_id: str) -> list[FileInfo]:
+        """Every regular file, by name; what is hidden or a link is not one of them."""
+        top = self.directory(task_id)
+        found = []
+        for folder, folders, names in os.walk(top):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                path = Path(folder, name)
+                info = path.lstat()
+                if stat.S_ISREG(info.st_mode) and not name.startswith("."):
+                    found.append(FileInfo(path.relative_to(top).as_posix(), info.st_size, info.st_mtime_ns // 10**6))
+        return found
+
+    def find(self, task_id: str, name: str) -> Path:
+        """The path of one of the files that `list` names; anything else is unknown."""
+        if any(file.name == name for file in self.list(task_id)):
+            return self.directory(task_id) / name
+        raise UnknownFile(task_id=task_id, name=name)
+
+    def open_log(self, task_id: str) -> BinaryIO | None:
+        """A task's output so far; None when it has printed nothing."""
+        try:
+            return os.fdopen(os.open(self.log(task_id), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+        except FileNotFoundError:
+            return None
+
+    def inherit(self, task_id: str, heir: str) -> None:
+        """Hand what a task has made so far to the task that tries again."""
+        try:
+            self.directory(task_id).rename(self.directory(heir))
+        except FileNotFoundError:
+            return
+
+    def remove(self, task_ids: Iterable[str]) -> None:
+        for task_id in task_ids:
+            shutil.rmtree(self.directory(task_id), ignore_errors=True)
+            self.log(task_id).unlink(missing_ok=True)

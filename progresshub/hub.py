@@ -1,0 +1,395 @@
+"""The registry of tasks and its only writer.
+
+`_record` is the one method that changes anything: it asks the table for the next state, gives the
+event its id, replaces the task, notes the event in the journal and tells those who listen, with no
+`await` inside. That is the critical section; there are no locks. Everything else here decides what
+happened and waits, where others must be able to rely on it, until it is durable.
+
+Live and recently finished tasks are in memory; older ones are read from the store when asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from progresshub import pace
+from progresshub.bus import Bus
+from progresshub.clock import Clock, EventClock
+from progresshub.errors import (
+    DuplicateTask,
+    HubError,
+    IdempotencyMismatch,
+    NotCancellable,
+    NotDeletable,
+    NotReportable,
+    NotRetryable,
+    UnknownKind,
+    UnknownTask,
+)
+from progresshub.files import Files
+from progresshub.journal import Journal
+from progresshub.kinds import Kind, Outcome
+from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Task
+from progresshub.persistence import Accepted, Answer, Filter, Page, Store
+from progresshub.protocol import Report
+from progresshub.queues import Queue, Queues
+from progresshub.registry import Registry
+from progresshub.states import after
+from progresshub.submission import IdempotencyKey, Submission, spec_of
+
+ANSWER_KEPT_MS = 86_400_000
+CANCELLED = Failure(type="cancelled", message="the task was cancelled")
+
+
+_BIRTHS = frozenset({EventType.SUBMITTED, EventType.SCHEDULED})
+_PROGRESS = frozenset({EventType.PROGRESSED, EventType.STAGED})
+
+
+class Hub:
+    """Takes, changes and finds tasks. Methods that wait return when what they did is durable."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        bus: Bus,
+        clock: Clock,
+        files: Files,
+        kinds: Mapping[str, Kind],
+        queues: Queues,
+        retention_ms: int = 604_800_000,
+        recent: int = 1_000,
+        write_behind_ms: int = 250,
+        max_entries: int = 10_000,
+    ) -> None:
+        self.store = store
+        self.bus = bus
+        self.clock = clock
+        self.files = files
+        self.kinds = kinds
+        self.queues = queues
+        self.events = EventClock(clock)
+        self.journal = Journal(store, clock, bus.publish, self._refused, write_behind_ms=write_behind_ms)
+        self.happened: Counter[tuple[str, EventType]] = Counter()
+        self.incarnation = 0
+        self._tasks = Registry(recent)
+        self._retention_ms = retention_ms
+        self._max_entries = max_entries
+        self._seq = 0
+        self._recorded: dict[str, tuple[Progress | None, int]] = {}
+        self._answering: dict[str, asyncio.Future[None]] = {}
+        self._listeners: list[Callable[[Event], None]] = []
+
+    async def open(self) -> list[Task]:
+        """Open the store and take over its live tasks; returns them, oldest first."""
+        opening = await self.store.open(self.clock.now_ms())
+        self.incarnation = opening.incarnation
+        self.events.saw(opening.last_event)
+        self._seq = opening.last_seq
+        self.queues.restore(opening.settings)
+        self.journal.counts.update(await self.store.counts())
+        live = await self.store.live()
+        for task in live:
+            self._tasks.put(task)
+            self.queues.use(task.spec.queue)
+        return live
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Hear of every event as it is recorded, before the world does."""
+        self._listeners.append(listener)
+
+    # Finding
+
+    async def get(self, task_id: str) -> Task:
+        """The task as others may see it; UnknownTask if there is none."""
+        task = self.find(task_id) or await self.store.load(task_id)
+        if task is None:
+            raise UnknownTask(task_id=task_id)
+        return task
+
+    def find(self, task_id: str) -> Task | None:
+        """The same for a task that is in memory."""
+        return self.journal.shown(task_id, self._tasks.get(task_id))
+
+    def newest(self, task_id: str) -> Task | None:
+        """A task in memory as it is now, durable or not: for those who move it on."""
+        return self._tasks.get(task_id)
+
+    async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page:
+        """Tasks that fit, newest first, with their newest progress."""
+        tasks, more = await self.store.page(wanted, before_seq, limit)
+        return Page([max(task, self.find(task.id) or task, key=_changed) for task in tasks], more)
+
+    async def kept(self) -> None:
+        """Wait until the store has all that happened so far, or can't have it; then it may be read."""
+        try:
+            await self.journal.committed()
+        except HubError:
+            return  # reading goes on with what there is
+
+    # What clients ask for
+
+    async def submit(
+        self, submissions: Sequence[Submission], idempotency: IdempotencyKey | None = None
+    ) -> Sequence[Accepted]:
+        """Take tasks, all of them or none. With a key that was used before, tell again what was told then."""
+        if idempotency is None:
+            return await self._take(submissions, None)
+        while (busy := self._answering.get(idempotency.key)) is not None:
+            await asyncio.wait([busy])
+        self._answering[idempotency.key] = asyncio.get_running_loop().create_future()
+        try:
+            told = await self.store.answer(idempotency.key)
+            if told is None or told.expires_ms <= self.clock.now_ms():
+                return await self._take(submissions, idempotency)
+            if told.digest != idempotency.digest:
+                raise IdempotencyMismatch(key=idempotency.key)
+            return told.accepted
+        finally:
+            self._answering.pop(idempotency.key).set_result(None)
+
+    async def cancel(self, task_id: str) -> Task:
+        """Stop a task: at once if it waits, else as soon as its processes are gone."""
+        task = await self._current(task_id)
+        if task.final or task.cancelling:
+            raise NotCancellable(task_id=task_id, state="being cancelled" if task.cancelling else task.state)
+        if task.state is State.RUNNING and not self._kind(task).external:
+            task = self._record(EventType.CANCELLING, replace(task, cancelling=True))
+        else:
+            task = self._end(task, EventType.CANCELLED, error=CANCELLED)
+        await self.journal.committed()
+        return task
+
+    async def delete(self, task_id: str) -> None:
+        task = await self._current(task_id)
+        if task.state is State.RUNNING:
+            raise NotDeletable(task_id=task_id, state=task.state)
+        await self.forget([task])
+
+    async def retry(self, task_id: str) -> Accepted:
+        """Do a failed or cancelled task over as a new one, which inherits its files."""
+        task = await self._current(task_id)
+        if task.state not in (State.FAILED, State.CANCELLED):
+            raise NotRetryable(task_id=task_id, state=task.state)
+        spec = task.spec
+        again = Submission(
+            kind=spec.kind,
+            payload=spec.payload,
+            origin=spec.origin,
+            queue=spec.queue,
+            priority=spec.priority,
+            title=spec.title,
+            max_retries=spec.max_retries,
+            timeout_ms=spec.timeout_ms or 0,
+            metadata=spec.metadata,
+            retry_of=task_id,
+        )
+        (accepted,) = await self.submit([again])
+        return accepted
+
+    async def report(self, task_id: str, report: Report) -> Task:
+        """Take a report from whoever does the work of an external task; None of its fields is needed."""
+        task = await self._current(task_id)
+        if not self._kind(task).external or task.state is not State.RUNNING:
+            raise NotReportable(task_id=task_id, state=task.state, kind=task.spec.kind)
+        self.progressed(task_id, _with_total(report, task.spec.payload))
+        if report.step is None and report.status in ("done", "failed"):
+            failure = Failure(type=report.error_type or "reported", message=report.error or "reported as failed")
+            self.finish(task_id, Outcome(status=report.status, result=report.result, failure=failure), retry_at_ms=None)
+            await self.journal.committed()
+        return self._tasks.get(task_id) or task
+
+    async def change_queue(self, queue: Queue) -> None:
+        self.journal.setting(*self.queues.change(queue))
+        await self.journal.committed()
+
+    async def forget(self, tasks: Iterable[Task]) -> None:
+        """Take tasks, their events and their files away for good."""
+        gone = list(tasks)
+        for task in gone:
+            self._record(EventType.DELETED, task)
+        self.journal.forget(gone)
+        await self.journal.committed()
+        self.files.remove(task.id for task in gone)
+
+    # What the scheduler and the runner say
+
+    def due(self, task_id: str) -> None:
+        self._move(task_id, EventType.DUE, due_ms=None)
+
+    def start(self, task_id: str) -> None:
+        """The next attempt begins, with nothing reported yet."""
+        self._move(
+            task_id,
+            EventType.STARTED,
+            attempt=self._known(task_id).attempt + 1,
+            owner=self.incarnation,
+            progress=None,
+            steps=(),
+            started_ms=self.clock.now_ms(),
+        )
+
+    def progressed(self, task_id: str, report: Report) -> None:
+        """Take a report from a task's own processes; one that comes too late is dropped."""
+        before = self._tasks.get(task_id)
+        if before is None or before.state is not State.RUNNING:
+            return
+        if before.stalled:
+            before = self._record(EventType.REVIVED, replace(before, stalled=False))
+        task = pace.apply(before, report, self.clock.now_ms())
+        self._record(EventType.STAGED if pace.staged(before, task) else EventType.PROGRESSED, task)
+
+    def stall(self, task_id: str) -> None:
+        self._move(task_id, EventType.STALLED, stalled=True)
+
+    def finish(self, task_id: str, outcome: Outcome, *, retry_at_ms: int | None) -> None:
+        """An attempt has ended and nothing of it runs any more."""
+        task = self._known(task_id)
+        if task.cancelling or outcome.status == "cancelled":
+            self._end(task, EventType.CANCELLED, error=CANCELLED)
+        elif outcome.status == "done":
+            progress = replace(task.progress or Progress(), percent=100.0, eta_ms=0, at_ms=self.clock.now_ms())
+            self._end(task, EventType.COMPLETED, result=outcome.result, progress=progress, error=None)
+        elif retry_at_ms is not None:
+            self._move(
+                task_id, EventType.RETRYING, failures=task.failures + 1, error=outcome.failure, due_ms=retry_at_ms
+            )
+        else:
+            self._end(task, EventType.FAILED, error=outcome.failure, failures=task.failures + 1)
+
+    def recover(self, task_id: str) -> None:
+        """A server's death cut the task off: it goes back to wait for its next attempt."""
+        self._move(task_id, EventType.RECOVERED, crashes=self._known(task_id).crashes + 1)
+
+    # The one writer
+
+    def _record(self, kind: EventType, task: Task) -> Task:
+        born = kind in _BIRTHS
+        before = None if born else self._tasks.get(task.id) or task
+        state = after(None if born else task.state, kind)
+        task = replace(task, state=state, changed=self.events.next())
+        event = Event(task.changed, kind, task)
+        self._tasks.put(task)
+        progress = kind in _PROGRESS
+        self.journal.note(
+            event,
+            before,
+            expires_ms=self._expires_ms(task),
+            keep=self._worth_keeping(task, kind) if progress else kind is not EventType.DELETED,
+            durable=not progress,
+        )
+        self.happened[task.spec.kind, kind] += 1
+        if kind is EventType.DELETED:
+            self._tasks.drop(task)
+        if task.final:
+            self._recorded.pop(task.id, None)
+        for listener in self._listeners:
+            listener(event)
+        return task
+
+    def _move(self, task_id: str, kind: EventType, **changes: Any) -> Task:
+        return self._record(kind, replace(self._known(task_id), **changes))
+
+    def _end(self, task: Task, kind: EventType, **changes: Any) -> Task:
+        return self._record(
+            kind,
+            replace(task, finished_ms=self.clock.now_ms(), cancelling=False, stalled=False, due_ms=None, **changes),
+        )
+
+    async def _take(self, submissions: Sequence[Submission], idempotency: IdempotencyKey | None) -> Sequence[Accepted]:
+        if self.journal.trouble is not None:
+            raise self.journal.trouble
+        accepted = [self._accept(spec, due_ms) for spec, due_ms in self._prepared(submissions)]
+        if idempotency is not None:
+            expires_ms = self.clock.now_ms() + ANSWER_KEPT_MS
+            self.journal.answer(Answer(idempotency.key, idempotency.digest, tuple(accepted), expires_ms))
+        await self.journal.committed()
+        return accepted
+
+    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, int | None]]:
+        """The specs of all that is asked, checked, before any of it is taken."""
+        now_ms = self.clock.now_ms()
+        prepared: list[tuple[Spec, int | None]] = []
+        held: dict[str, str] = {}
+        for n, asked in enumerate(submissions, 1):
+            kind = self.kinds.get(asked.kind)
+            if kind is None:
+                raise UnknownKind(kind=asked.kind)
+            spec = spec_of(asked, kind, kind.check(asked.payload), seq=self._seq + n, now_ms=now_ms)
+            self.queues.check(asked.queue)
+            if spec.unique_key:
+                holder = held.get(spec.unique_key) or self._tasks.holder(spec.unique_key, now_ms)
+                if holder is not None:
+                    raise DuplicateTask(task_id=holder)
+                held[spec.unique_key] = spec.id
+            later = asked.due_ms is not None and asked.due_ms > now_ms
+            prepared.append((spec, asked.due_ms if later else None))
+        return prepared
+
+    def _accept(self, spec: Spec, due_ms: int | None) -> Accepted:
+        self._seq = max(self._seq, spec.seq)
+        self.queues.use(spec.queue)
+        if spec.retry_of:
+            self.files.inherit(spec.retry_of, spec.id)
+        kind = EventType.SUBMITTED if due_ms is None else EventType.SCHEDULED
+        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, due_ms=due_ms))
+        return Accepted(spec.id, spec.queue, task.state)
+
+    def _refused(self, tasks: Iterable[Task]) -> None:
+        """These were never kept, so they were never taken."""
+        for task in tasks:
+            if not self._tasks.drop(task):
+                continue
+            if task.spec.retry_of:
+                self.files.inherit(task.id, task.spec.retry_of)
+            for listener in self._listeners:
+                listener(Event(task.changed, EventType.DELETED, task))
+
+    async def _current(self, task_id: str) -> Task:
+        """A task that others know of, as it is now."""
+        task = await self.get(task_id)
+        return self._tasks.get(task_id) or task
+
+    def _known(self, task_id: str) -> Task:
+        task = self._tasks.get(task_id)
+        if task is None:
+            raise UnknownTask(task_id=task_id)
+        return task
+
+    def _kind(self, task: Task) -> Kind:
+        return self.kinds[task.spec.kind]
+
+    def _expires_ms(self, task: Task) -> int | None:
+        if task.finished_ms is None:
+            return None
+        kind = self.kinds.get(task.spec.kind)
+        kept_ms = kind.retention_ms if kind is not None and kind.retention_ms is not None else self._retention_ms
+        return task.finished_ms + kept_ms
+
+    def _worth_keeping(self, task: Task, kind: EventType) -> bool:
+        last, count = self._recorded.get(task.id, (None, 0))
+        if task.progress is None:
+            return False
+        if kind is EventType.PROGRESSED and not pace.worth_recording(last, task.progress):
+            return False
+        if count >= self._max_entries:
+            self.journal.thin(task)
+            count //= 2
+        self._recorded[task.id] = (task.progress, count + 1)
+        return True
+
+
+def _changed(task: Task) -> EventId:
+    return task.changed
+
+
+def _with_total(report: Report, payload: Mapping[str, Any]) -> Report:
+    """A report that counts, completed by the total that was announced."""
+    if report.current is None or report.total is not None:
+        return report
+    return replace(report, total=payload.get("total"), unit=report.unit or payload.get("unit"))

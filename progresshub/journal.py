@@ -1,0 +1,217 @@
+"""Durability: what has happened is committed in groups, and shown to the world only then.
+
+Whatever is noted while one commit is under way goes into the next. Until a task's change of state
+is committed, others see the task as it was, and its later events wait behind it; plain progress
+waits for nobody. A refused commit has told nobody anything: new tasks of it are refused with its
+reason, everything else is kept and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from progresshub.clock import Clock
+from progresshub.errors import HubError
+from progresshub.model import Event, Task
+from progresshub.persistence import Answer, Batch, Change, Place, Store, place
+
+log = logging.getLogger(__name__)
+
+TRY_AGAIN_S = 0.5
+
+
+@dataclass(slots=True)
+class _Group:
+    """What one commit makes durable, and whom it lets go."""
+
+    batch: Batch = field(default_factory=Batch)
+    held: list[Event] = field(default_factory=list)
+    urgent: bool = False
+    done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Journal:
+    """The one way to the store. `publish` is given each event when others may know of it."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        publish: Callable[[Event], None],
+        refused: Callable[[Iterable[Task]], None],
+        *,
+        write_behind_ms: int,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._publish = publish
+        self._refused = refused
+        self._write_behind_s = write_behind_ms / 1000
+        self._next = _Group()
+        self._committed: dict[str, tuple[Task | None, _Group]] = {}
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self.counts: Counter[Place] = Counter()
+        self.trouble: HubError | None = None
+
+    def note(self, event: Event, before: Task | None, *, expires_ms: int | None, keep: bool, durable: bool) -> None:
+        """Take an event: `keep` stores it, `durable` hides it until it is stored. Never waits."""
+        task = event.task
+        waits = durable or task.id in self._committed
+        if waits:
+            shown = self._committed[task.id][0] if task.id in self._committed else before
+            self._committed[task.id] = (shown, self._next)
+            self._next.held.append(event)
+        if keep:
+            known = self._next.batch.changes.get(task.id)
+            self._next.batch.changes[task.id] = Change(known.before if known else before, task, expires_ms)
+            self._next.batch.events.append(event)
+            self._write_soon(urgent=waits)
+        elif waits:
+            self._write_soon(urgent=True)
+        if not waits:
+            self._publish(event)
+
+    def answer(self, answer: Answer) -> None:
+        self._next.batch.answers.append(answer)
+
+    def setting(self, name: str, value: str) -> None:
+        self._next.batch.settings[name] = value
+        self._write_soon(urgent=True)
+
+    def thin(self, task: Task) -> None:
+        self._next.batch.thinned.append(task)
+
+    def forget(self, tasks: Iterable[Task]) -> None:
+        self._next.batch.forgotten.extend(tasks)
+        self._write_soon(urgent=True)
+
+    def forget_answers(self, until_ms: int) -> None:
+        self._next.batch.answers_until_ms = until_ms
+
+    def shown(self, task_id: str, newest: Task | None) -> Task | None:
+        """The task as others may see it now."""
+        return self._committed[task_id][0] if task_id in self._committed else newest
+
+    async def committed(self) -> None:
+        """Wait until all that has been noted so far is durable; raises the reason when it can't be."""
+        self._write_soon(urgent=True)
+        await asyncio.shield(self._next.done)
+
+    async def settled(self, task_id: str) -> None:
+        """Wait until nothing of a task is hidden, however long the store is in trouble."""
+        while task_id in self._committed:
+            try:
+                await asyncio.shield(self._committed[task_id][1].done)
+            except HubError:
+                continue
+
+    async def run(self) -> None:
+        """Commit group after group until closed; what is noted before `close` is still written."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            group, self._next = self._next, _Group()
+            self._stop_timer()
+            if not await self._commit(group) and not self._closing:
+                await asyncio.sleep(TRY_AGAIN_S)
+                self._wake.set()
+            if self._closing and not self._next.batch.changes:
+                self._next.done.cancel()
+                return
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+
+    def _write_soon(self, *, urgent: bool) -> None:
+        if urgent:
+            self._wake.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._write_behind_s, self._wake.set)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _commit(self, group: _Group) -> bool:
+        group.batch.seen_ms = self._clock.now_ms()
+        try:
+            await self._store.commit(group.batch)
+        except HubError as error:
+            self._refuse(group, error)
+            return False
+        if self.trouble is not None:
+            log.warning("the store works again")
+            self.trouble = None
+        self._let_go(group)
+        return True
+
+    def _let_go(self, group: _Group) -> None:
+        for change in group.batch.changes.values():
+            if change.before is not None:
+                self.counts[place(change.before)] -= 1
+            self.counts[place(change.after)] += 1
+        self.counts.subtract(Counter(place(task) for task in group.batch.forgotten))
+        for event in group.held:
+            task_id = event.task.id
+            if task_id in self._committed:
+                if self._committed[task_id][1] is group:
+                    del self._committed[task_id]
+                else:
+                    self._committed[task_id] = (event.task, self._committed[task_id][1])
+            self._publish(event)
+        group.done.set_result(None)
+
+    def _refuse(self, group: _Group, error: HubError) -> None:
+        """Nothing of the group was kept: its new tasks never were, the rest goes into the next group."""
+        if self.trouble is None:
+            log.error("the store refuses: %s", error.message)
+        self.trouble = error
+        new = {task_id for task_id, change in group.batch.changes.items() if change.before is None}
+        later = self._next
+        dropped = [
+            change.after
+            for change in (*group.batch.changes.values(), *later.batch.changes.values())
+            if change.after.id in new
+        ]
+        for task_id in new:
+            self._committed.pop(task_id, None)
+        self._next = _merged(group, later, new)
+        for task_id, (shown, waiting) in self._committed.items():
+            if waiting is group:
+                self._committed[task_id] = (shown, self._next)
+        self._refused(dropped)
+        group.done.set_exception(error)
+        group.done.exception()  # nobody may be waiting
+
+
+def _merged(group: _Group, later: _Group, without: set[str]) -> _Group:
+    """Both groups as the later one, with nothing of the tasks named in `without`."""
+    changes = {**group.batch.changes}
+    for task_id, change in later.batch.changes.items():
+        first = changes.get(task_id)
+        changes[task_id] = Change(first.before if first else change.before, change.after, change.expires_ms)
+    return _Group(
+        batch=Batch(
+            changes={task_id: change for task_id, change in changes.items() if task_id not in without},
+            events=[e for e in (*group.batch.events, *later.batch.events) if e.task.id not in without],
+            forgotten=[*group.batch.forgotten, *later.batch.forgotten],
+            thinned=[*group.batch.thinned, *later.batch.thinned],
+            answers=[
+                a
+                for a in (*group.batch.answers, *later.batch.answers)
+                if not without.intersection(t.task_id for t in a.accepted)
+            ],
+            answers_until_ms=max(group.batch.answers_until_ms, later.batch.answers_until_ms),
+            settings={**group.batch.settings, **later.batch.settings},
+        ),
+        held=[e for e in (*group.held, *later.held) if e.task.id not in without],
+        done=later.done,
+    )

@@ -1,0 +1,69 @@
+"""The queues: their weights, slots and pauses.
+
+A queue exists from the moment somebody names it. What is changed while the server runs outlives it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from progresshub.errors import InvalidField, TooMany, UnknownQueue
+
+NAME = re.compile(r"[\w.:-]{1,64}", re.ASCII)
+SETTING = "queue:"
+
+
+class Queue(msgspec.Struct, frozen=True, kw_only=True):
+    """weight: its share of the slots while queues compete; slots: how many of its tasks run at once, 0 as many
+    as there are; paused: it takes tasks and starts none."""
+
+    name: str
+    weight: int = 1
+    slots: int = 0
+    paused: bool = False
+
+
+class Queues:
+    """All queues by name, in the order in which they were made."""
+
+    def __init__(self, configured: Mapping[str, Queue], *, default_weight: int, most: int) -> None:
+        self._queues = dict(configured)
+        self._default_weight = default_weight
+        self._most = most
+
+    def __iter__(self) -> Iterator[Queue]:
+        return iter(tuple(self._queues.values()))
+
+    def __getitem__(self, name: str) -> Queue:
+        try:
+            return self._queues[name]
+        except KeyError:
+            raise UnknownQueue(queue=name) from None
+
+    def check(self, name: str) -> None:
+        """Refuse a name that could not be a queue's, or one queue too many."""
+        if name in self._queues:
+            return
+        if not NAME.fullmatch(name):
+            raise InvalidField(field="queue", reason="1 to 64 letters, digits, dots, dashes, colons or underscores")
+        if len(self._queues) >= self._most:
+            raise TooMany(reason=f"there are {self._most} queues already")
+
+    def use(self, name: str) -> Queue:
+        """The queue of that name, made on first use."""
+        return self._queues.setdefault(name, Queue(name=name, weight=self._default_weight))
+
+    def change(self, queue: Queue) -> tuple[str, str]:
+        """Put a queue in place of its namesake; returns the setting that restores it."""
+        self._queues[queue.name] = queue
+        return f"{SETTING}{queue.name}", msgspec.json.encode(queue).decode()
+
+    def restore(self, settings: Mapping[str, str]) -> None:
+        """Take over what an earlier server was told."""
+        for name, value in settings.items():
+            if name.startswith(SETTING):
+                queue = msgspec.json.decode(value, type=Queue)
+                self._queues[queue.name] = queue

@@ -1,0 +1,75 @@
+"""What a client asks for, and how it becomes a task's spec.
+
+Pure: whether the task may be taken is the hub's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import orjson
+
+from progresshub.kinds import Kind
+from progresshub.model import Spec
+from progresshub.protocol import NAME_CHARS, clean_text
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client asks for. Where it says nothing (None), the kind's defaults hold.
+
+    `due_ms` is when it may start; for `unique_ms` from now nobody else may submit the same; a
+    `timeout_ms` of 0 is no bound.
+    """
+
+    kind: str
+    payload: dict[str, Any]
+    origin: str
+    queue: str = "default"
+    priority: int = 0
+    title: str = ""
+    max_retries: int | None = None
+    timeout_ms: int | None = None
+    due_ms: int | None = None
+    unique_ms: int | None = None
+    metadata: dict[str, Any] = {}
+    retry_of: str = ""
+
+
+class IdempotencyKey(msgspec.Struct, frozen=True):
+    """A client's name for one request, and a digest of what it asked."""
+
+    key: str
+    digest: bytes
+
+
+def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int, now_ms: int) -> Spec:
+    """The spec of a new task; `payload` is the asked one as the kind checked it."""
+    timeout_ms = kind.timeout_ms if asked.timeout_ms is None else asked.timeout_ms
+    unique = asked.unique_ms is not None and asked.unique_ms > 0
+    return Spec(
+        id=str(uuid4()),
+        seq=seq,
+        kind=kind.name,
+        payload=payload,
+        origin=asked.origin,
+        created_ms=now_ms,
+        queue=asked.queue,
+        priority=asked.priority,
+        title=clean_text(asked.title or kind.title(payload), NAME_CHARS) or "",
+        max_retries=kind.max_retries if asked.max_retries is None else asked.max_retries,
+        timeout_ms=timeout_ms or None,
+        unique_key=unique_key(asked.queue, kind.name, payload) if unique else "",
+        unique_until_ms=now_ms + (asked.unique_ms or 0) if unique else 0,
+        metadata=asked.metadata,
+        retry_of=asked.retry_of,
+    )
+
+
+def unique_key(queue: str, kind: str, payload: Mapping[str, Any]) -> str:
+    """The same for the same work in the same queue, however its payload was written down."""
+    canonical = orjson.dumps([queue, kind, payload], option=orjson.OPT_SORT_KEYS)
+    return blake2b(canonical, digest_size=16).hexdigest()
