@@ -98,7 +98,7 @@ def test_the_variables_of_children_and_of_the_tests_are_not_settings():
         ("server.data_dir=true", "true"),
         ("server.data_dir=a=b", "a=b"),
         ("server.data_dir=", ""),
-        ("server.data_dir=1\nother = 2", "1\nother = 2"),
+        ('server.data_dir="a"\nother = 2', '"a"\nother = 2'),
     ],
 )
 def test_a_flag_takes_toml_or_else_a_bare_text(flag, value):
@@ -287,6 +287,16 @@ def test_explaining_shows_each_value_where_it_came_from_and_no_secret(tmp_path):
     assert [part.strip() for part in lines["tokens.ci.scopes"]] == ['["admin"]', str(file)]
     assert digest not in told
     assert tomllib.loads(told)["server"]["port"] == 9000
+
+
+@pytest.mark.parametrize("text", ['"', "\\", "\n", "\x00", "\x7f", "é", "\u2028", "# no comment"])
+def test_what_is_explained_can_be_read_back(text):
+    loaded = load(None, NOTHING, [f"server.data_dir={text}", f"queues.{text}.weight=2"])
+
+    told = tomllib.loads(explain(loaded))
+
+    assert told["server"]["data_dir"] == text
+    assert told["queues"][text]["weight"] == 2
 
 
 @pytest.mark.parametrize(
