@@ -70,7 +70,8 @@ class Kind:
 
     `schema` is the JSON Schema of the payload; `check` returns the payload with its defaults filled
     in, or raises InvalidPayload; `title` names a task for people. `recovery` says what becomes of a
-    task that a server's death cut off. `timeout_ms` and `max_retries` hold where the task says none,
+    task that a server's death cut off. `timeout_ms` (or `timeout_of` a payload, if that is
+    there: None is no bound) and `max_retries` hold where the task says none,
     `retention_ms` and `backoff_s` where None as they do for all kinds. Nothing is run for an
     `external` kind: it is active from the start and hears of its progress from outside.
     """
@@ -87,4 +88,5 @@ class Kind:
     retention_ms: int | None = None
     backoff_s: float | None = None
     external: bool = False
+    timeout_of: Callable[[Mapping[str, Any]], int | None] | None = None
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False

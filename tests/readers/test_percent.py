@@ -2,7 +2,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from progresshub.protocol import Report
@@ -177,6 +177,8 @@ FRAGMENTS = st.sampled_from(
     data=st.one_of(st.binary(max_size=300), st.lists(FRAGMENTS, max_size=60).map(b"".join)),
     cuts=st.lists(st.integers(0, 300), max_size=10),
 )
+@example(data=b"progress: 5%20 \n", cuts=[12])
+@example(data=b"[1/12] \n", cuts=[4])
 def test_the_pieces_that_output_comes_in_do_not_matter(data: bytes, cuts: list[int]):
     bounds = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     pieces = [data[start:end] for start, end in pairwise(bounds)]
