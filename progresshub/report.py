@@ -40,13 +40,14 @@ class Reporter:
     """
 
     def __init__(self, fd: Optional[int] = None) -> None:
-        self._fd = fd
-        self._open = False
+        self._given_fd = fd
         self._lock = threading.RLock()
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was said, for the next piece of work in this process."""
+        """Forget what was said and where, for the next piece of work in this process."""
+        self._fd: Optional[int] = None
+        self._open = False
         self._waiting: Fields = {}
         self._said: Fields = {}
         self._not_before_s = 0.0
@@ -165,7 +166,7 @@ class Reporter:
     def _write(self, line: bytes) -> None:
         """One `write` for a line, so that the lines of several processes don't mix while they are short."""
         if not self._open:
-            self._fd = _channel(self._fd)
+            self._fd = _channel(self._given_fd)
             self._open = True
         while line and self._fd is not None:
             try:

@@ -212,7 +212,9 @@ class Verdict:
         elif isinstance(error, SystemExit) and not error.code:
             self.fields = success()
         elif error is not None:
-            traceback.print_exception(error.with_traceback(trace.tb_next if trace else None))
+            while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+                trace = trace.tb_next
+            traceback.print_exception(error.with_traceback(trace))
             self.fields = failure(in_words(error), error_type="exception")
         return True
 

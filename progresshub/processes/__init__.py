@@ -1,0 +1,1 @@
+"""Child processes: started, heard, stopped and cleared away; only `runner` is for others to use."""

@@ -1,0 +1,153 @@
+"""Every process below this one: the children it started, and the strangers they leave behind.
+
+A task is over only when nothing of its tree lives. This process is a subreaper, so an orphan comes
+back to it as a child that it never started, and is known by its session or by the task's name in
+its environment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from progresshub.processes import proc
+from progresshub.processes.child import Child
+
+ROUNDS = 100
+PATIENCE_S = 10.0
+"""How long a killed process is waited for: only one that sleeps inside the kernel takes longer."""
+
+logger = logging.getLogger(__name__)
+
+
+class Family:
+    """The children by their numbers. `settle` learns of children that others forked for this process."""
+
+    def __init__(self, settle: Callable[[], None]) -> None:
+        self._settle = settle
+        self._children: dict[int, Child] = {}
+        self._clearing: set[asyncio.Task[None]] = set()
+
+    def adopt(self, pid: int, task_id: str = "") -> Child:
+        """Take a child in, just after its start."""
+        child = self._children[pid] = Child(pid, task_id)
+        return child
+
+    def dismiss(self, child: Child) -> None:
+        """Let its number go as soon as it ends; it has nobody below it."""
+        child.on_exit = lambda: self._release(child)
+        if child.exit_code is not None:
+            self._release(child)
+
+    async def clear(self, child: Child) -> None:
+        """End what lives of a child's tree, the child as well, and let its number go.
+
+        Goes on to the end even when whoever waits for it is cancelled.
+        """
+        if child.exit_code is not None and not self._kill_tree(child):
+            self._release(child)
+            return
+        clearing = asyncio.create_task(self._clear(child))
+        self._clearing.add(clearing)
+        clearing.add_done_callback(self._clearing.discard)
+        await asyncio.shield(clearing)
+
+    async def close(self) -> None:
+        """End every child that is left; call it when no job runs any more."""
+        if self._clearing:
+            await asyncio.wait(self._clearing)
+        for child in list(self._children.values()):
+            await self.clear(child)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Reap the strangers that ended on their own."""
+        self._strangers()
+
+    async def _clear(self, child: Child) -> None:
+        child.send_signal(signal.SIGKILL)
+        if not await _ended([child]):
+            logger.warning("Process %d does not end although it was killed", child.pid)
+            self.dismiss(child)
+            return
+        for _ in range(ROUNDS):
+            found = self._kill_tree(child)
+            if not found or not await self._reaped(found):
+                break
+        self._release(child)
+
+    def _kill_tree(self, child: Child) -> list[proc.Stat]:
+        """Kill the child's process group, and the strangers that are its; these are returned."""
+        child.send_signal(signal.SIGKILL)
+        strangers = self._strangers()
+        found = [one for one in strangers if self._belongs(one, child)] if strangers else []
+        for one in found:
+            proc.kill(one)
+        return found
+
+    def _strangers(self) -> list[proc.Stat]:
+        """The living children that are not known; those that ended are reaped by the way."""
+        listed = proc.children()
+        # In this order: who is listed and was forked for us has been announced before.
+        self._settle()
+        unknown = [stat for pid in listed if pid not in self._children and (stat := proc.stat(pid))]
+        own_session = os.getsid(0)
+        strangers = [stat for stat in unknown if stat.session != own_session]
+        for stat in strangers:
+            if stat.dead:
+                _reap(stat.pid)
+        return [stat for stat in strangers if not stat.dead]
+
+    def _belongs(self, stranger: proc.Stat, child: Child) -> bool:
+        if stranger.session == child.pid:
+            return True
+        if stranger.session in self._children:
+            return False
+        others = [one for one in self._children.values() if one.task_id and one is not child]
+        task_id = proc.environment(stranger.pid).get(b"PROGRESSHUB_TASK_ID", b"").decode(errors="replace")
+        if task_id:
+            return task_id not in {one.task_id for one in others}
+        # It hides where it comes from: it is ended with the last task that may have started it.
+        return not any(one.started <= stranger.started for one in others)
+
+    async def _reaped(self, strangers: Iterable[proc.Stat]) -> bool:
+        adopted = []
+        for one in strangers:
+            try:
+                adopted.append(self.adopt(one.pid))
+            except ProcessLookupError:
+                continue
+        ended = await _ended(adopted)
+        for child in adopted:
+            if child.exit_code is not None:
+                self._release(child)
+        return ended
+
+    def _release(self, child: Child) -> None:
+        self._children.pop(child.pid, None)
+        child.reap()
+
+
+async def _ended(children: Iterable[Child]) -> bool:
+    """Wait for the end of children that were killed; False when one takes too long."""
+    waiting = []
+    for child in children:
+        if child.exit_code is None:
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            child.on_exit = partial(ended.set_result, None)
+            waiting.append(ended)
+    if not waiting:
+        return True
+    _, late = await asyncio.wait(waiting, timeout=PATIENCE_S)
+    return not late
+
+
+def _reap(pid: int) -> None:
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass  # somebody else did

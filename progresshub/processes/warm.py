@@ -1,0 +1,203 @@
+"""Pools of warm Python workers, which serve one call after another.
+
+A call waits for a worker no longer than a fork takes, and a few idle ones are kept for a while. A
+pool that can't start tells those who wait why, and is not tried again at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from progresshub.errors import HubError
+from progresshub.processes.family import Family
+from progresshub.processes.forks import ForkServer, Setup, Worker
+from progresshub.settings import Warm as WarmSettings
+
+MOST_DEATHS = 3
+"""Fork servers that may die one after another before those who wait are told."""
+RETRY_AFTER_S = 5.0
+
+
+class PoolFailed(HubError):
+    """The Python pool {pool} can't start: {reason}."""
+
+    code = "pool_failed"
+
+
+class Pool:
+    """A fork server, started when it is first needed, and the workers it forked."""
+
+    def __init__(
+        self,
+        name: str,
+        setup: Setup,
+        *,
+        settings: WarmSettings,
+        variables: Mapping[str, str],
+        family: Family,
+        limit: Callable[[int], None],
+    ) -> None:
+        self._name = name
+        self._setup = setup
+        self._settings = settings
+        self._variables = variables
+        self._family = family
+        self._limit = limit
+        self._forks: ForkServer | None = None
+        self._waiting: deque[tuple[asyncio.Future[Worker], bool]] = deque()
+        self._starting: list[asyncio.Future[None]] = []
+        self._idle: list[Worker] = []
+        self._deaths = 0
+        self._failure: PoolFailed | None = None
+        self._failed_until_s = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Have the fork server ready; PoolFailed when it can't be."""
+        started = self._loop.create_future()
+        self._starting.append(started)
+        self._ensure_forks()
+        if self._forks is not None and self._forks.ready:
+            self.on_ready()
+        await started
+
+    def want(self, *, fresh: bool) -> asyncio.Future[Worker]:
+        """A worker, now or soon; a fresh one has not served anybody. PoolFailed when there is none to be had."""
+        wanted = self._loop.create_future()
+        if (worker := self._take_idle(fresh)) is not None:
+            wanted.set_result(worker)
+            return wanted
+        self._waiting.append((wanted, fresh))
+        self._ensure_forks()
+        if self._forks is not None and self._forks.ready:
+            self._forks.fork()
+        return wanted
+
+    def give_back(self, worker: Worker) -> None:
+        """Take a worker that is free again."""
+        worker.detach()
+        if worker.child.exit_code is not None:
+            self._forget(worker)
+            return
+        worker.child.on_exit = lambda: self._forget(worker)
+        if self._hand_over(worker):
+            return
+        if len(self._idle) < self._settings.idle_workers:
+            worker.idle_since_s = time.monotonic()
+            self._idle.append(worker)
+            self._watch_idle()
+        else:
+            self._end(worker)
+
+    def hear(self) -> None:
+        """Learn of workers forked meanwhile."""
+        if self._forks is not None:
+            self._forks.hear()
+
+    def close(self) -> None:
+        """End the idle workers and the fork server; nobody may wait for a worker any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        while self._idle:
+            self._end(self._idle.pop())
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
+        self._fail_all("the server is shutting down")
+
+    def on_ready(self) -> None:
+        for started in self._starting:
+            if not started.done():
+                started.set_result(None)
+        self._starting.clear()
+        if self._forks is not None:
+            for _ in self._waiting:
+                self._forks.fork()
+
+    def on_worker(self, worker: Worker) -> None:
+        self._deaths = 0
+        self._limit(worker.child.pid)
+        self.give_back(worker)
+
+    def on_refusal(self, reason: str) -> None:
+        wanted = self._first_waiting(used=False)
+        if wanted is not None:
+            wanted.set_exception(PoolFailed(pool=self._name, reason=reason))
+
+    def on_end(self, reason: str) -> None:
+        was_ready = self._forks is not None and self._forks.ready
+        self._forks = None
+        self._deaths += 1
+        if not was_ready or self._deaths >= MOST_DEATHS:
+            self._failed_until_s = time.monotonic() + RETRY_AFTER_S
+            self._fail_all(reason)
+        elif self._waiting:
+            self._ensure_forks()
+
+    def _ensure_forks(self) -> None:
+        if self._forks is not None:
+            return
+        if self._failure is not None and time.monotonic() < self._failed_until_s:
+            self._fail_all(self._failure.details["reason"])
+            return
+        self._forks = ForkServer(self._setup, self._variables, self._family, self)
+
+    def _fail_all(self, reason: str) -> None:
+        self._failure = PoolFailed(pool=self._name, reason=reason)
+        self._deaths = 0
+        waiting: list[asyncio.Future[Any]] = [*self._starting, *(wanted for wanted, _ in self._waiting)]
+        for one in waiting:
+            if not one.done():
+                one.set_exception(self._failure)
+        self._starting.clear()
+        self._waiting.clear()
+
+    def _hand_over(self, worker: Worker) -> bool:
+        wanted = self._first_waiting(used=worker.served > 0)
+        if wanted is not None:
+            wanted.set_result(worker)
+        return wanted is not None
+
+    def _first_waiting(self, *, used: bool) -> asyncio.Future[Worker] | None:
+        """Who waits longest and can take such a worker; those who gave up waiting are forgotten."""
+        for entry in list(self._waiting):
+            wanted, fresh = entry
+            if wanted.done():
+                self._waiting.remove(entry)
+            elif not (fresh and used):
+                self._waiting.remove(entry)
+                return wanted
+        return None
+
+    def _take_idle(self, fresh: bool) -> Worker | None:
+        for position in range(len(self._idle) - 1, -1, -1):
+            if not (fresh and self._idle[position].served):
+                return self._idle.pop(position)
+        return None
+
+    def _watch_idle(self) -> None:
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._settings.idle_s, self._end_idle)
+
+    def _end_idle(self) -> None:
+        self._timer = None
+        before_s = time.monotonic() - self._settings.idle_s
+        for worker in [one for one in self._idle if one.idle_since_s <= before_s]:
+            self._idle.remove(worker)
+            self._end(worker)
+        if self._idle:
+            self._watch_idle()
+
+    def _end(self, worker: Worker) -> None:
+        worker.close()
+        self._family.dismiss(worker.child)
+
+    def _forget(self, worker: Worker) -> None:
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._end(worker)
