@@ -6,6 +6,7 @@ of reports that only say how far it is, those that came together give way to the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from progresshub.protocol import RESULT_BYTES, BadReport, Report, parse
@@ -15,6 +16,10 @@ KEEP = b"!keep"
 LEAVE = b"!leave"
 """A worker's closing mark behind the last word on a job: ready for another one, or about to end."""
 
+MANY_LINES = 16
+"""Read together, these are a flood, and worth a cheaper look before they are parsed."""
+_DIGITS = b"0123456789."
+_WORDS = re.compile(rb'"(?:stage|message|steps?|status|metadata)"|\\')
 _MEASURES = ("percent", "current", "total", "unit", "speed_bps", "eta_s", "metadata")
 
 
@@ -29,13 +34,15 @@ class ReportLines:
         self._skipping = False
 
     def feed(self, data: bytes) -> list[Report]:
-        head, *lines = data.split(b"\n")
-        reports: list[Report] = []
-        for line in lines:
-            self._hold(head)
-            self._read(self._taken(), reports)
-            head = line
+        head, *tails = data.split(b"\n")
         self._hold(head)
+        lines = []
+        for tail in tails:
+            lines.append(self._taken())
+            self._hold(tail)
+        reports: list[Report] = []
+        for line in _thinned(lines):
+            self._read(line, reports)
         return newest(reports)
 
     def _hold(self, part: bytes) -> None:
@@ -62,6 +69,19 @@ class ReportLines:
                 reports.append(parse(line))
             except BadReport:
                 self.bad += 1
+
+
+def _thinned(lines: list[bytes]) -> list[bytes]:
+    """Without the lines of mere numbers that the next line says anew: a flood is not worth parsing."""
+    if len(lines) < MANY_LINES:
+        return lines
+    kept = []
+    shape = b""
+    for line in reversed(lines):
+        later, shape = shape, line.translate(None, _DIGITS)
+        if shape != later or _WORDS.search(shape):
+            kept.append(line)
+    return kept[::-1]
 
 
 def newest(reports: Iterable[Report]) -> list[Report]:
