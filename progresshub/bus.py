@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from progresshub.model import FINAL, Event, EventId, EventType, Task
+from progresshub.model import FINAL, Event, EventType, Task
 from progresshub.states import CONFLATABLE
 
 POLL_S = 0.05
@@ -33,6 +33,7 @@ class Encoding(NamedTuple):
     encode: Callable[[Event], bytes]
     wrap: Callable[[bytes], bytes]
     beat: bytes
+    goodbye: bytes
 
 
 class Sink(Protocol):
@@ -97,10 +98,10 @@ class Subscription:
     def keeps_up(self) -> bool:
         return self._flow is _Flow.LIVE
 
-    def release(self, after: EventId) -> None:
-        """Go live: what came since the join and is later than `after` is written now."""
+    def release(self, fresh: Callable[[Event], bool] = lambda event: True) -> None:
+        """Go live: of what came since the join, what is still `fresh` to this watcher is written now."""
         if self._flow is _Flow.HELD:
-            self._missed = {key: frame for key, frame in self._missed.items() if frame.event.id > after}
+            self._missed = {key: frame for key, frame in self._missed.items() if fresh(frame.event)}
             self._catch_up()
 
     def close(self) -> None:
@@ -253,12 +254,18 @@ class Bus:
             if timer is not None:
                 timer.cancel()
         for subscription in tuple(self._subscriptions):
+            if subscription.keeps_up:
+                subscription.sink.write(subscription.encoding.goodbye)
             subscription.close()
             subscription.sink.finish()
 
     def _join(self, topics: list[_Topic], encoding: Encoding, sink: Sink) -> Subscription:
         channels = tuple(topic.channels.setdefault(encoding, _Channel(topic, encoding)) for topic in topics)
         subscription = Subscription(self, channels, encoding, sink)
+        if self.closed:
+            subscription.close()
+            sink.finish()
+            return subscription
         for channel in channels:
             channel.subscriptions[subscription] = None
         self._subscriptions[subscription] = None

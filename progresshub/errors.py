@@ -147,6 +147,12 @@ class TooLarge(HubError):
     code = "too_large"
 
 
+class TooSlow(HubError):
+    """The body did not come within {limit_s} s."""
+
+    code = "too_slow"
+
+
 class TooMany(HubError):
     """Too many: {reason}."""
 

@@ -35,9 +35,10 @@ from progresshub.files import Files
 from progresshub.journal import Journal
 from progresshub.kinds import Kind, Outcome
 from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Task
-from progresshub.persistence import Accepted, Answer, Filter, Page, Store
+from progresshub.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 from progresshub.protocol import Report
 from progresshub.queues import Queue, Queues
+from progresshub.recorder import Recorder, Verdict
 from progresshub.registry import Registry
 from progresshub.states import after
 from progresshub.submission import IdempotencyKey, Submission, spec_of
@@ -74,15 +75,15 @@ class Hub:
         self.kinds = kinds
         self.queues = queues
         self.events = EventClock(clock)
-        self.journal = Journal(store, clock, bus.publish, self._refused, write_behind_ms=write_behind_ms)
+        self.journal = Journal(store, clock, self._publish, self._refused, write_behind_ms=write_behind_ms)
         self.happened: Counter[tuple[str, EventType]] = Counter()
         self.incarnation = 0
+        self.opened_s = clock.monotonic_s()
         self._tasks = Registry(recent)
         self._retention_ms = retention_ms
-        self._max_entries = max_entries
-        self._seq = 0
-        self._recorded: dict[str, tuple[Progress | None, int]] = {}
-        self._answering: dict[str, asyncio.Future[None]] = {}
+        self._recorder = Recorder(max_entries)
+        self.last_seq = 0
+        self._answering: dict[str, asyncio.Future[tuple[Accepted, ...]]] = {}
         self._listeners: list[Callable[[Event], None]] = []
 
     async def open(self) -> list[Task]:
@@ -90,7 +91,7 @@ class Hub:
         opening = await self.store.open(self.clock.now_ms())
         self.incarnation = opening.incarnation
         self.events.saw(opening.last_event)
-        self._seq = opening.last_seq
+        self.last_seq = opening.last_seq
         self.queues.restore(opening.settings)
         self.journal.counts.update(await self.store.counts())
         live = await self.store.live()
@@ -120,6 +121,10 @@ class Hub:
         """A task in memory as it is now, durable or not: for those who move it on."""
         return self._tasks.get(task_id)
 
+    def live(self, state: State) -> list[Task]:
+        """The tasks that are in this state now."""
+        return [task for task in self._tasks if task.state is state]
+
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page:
         """Tasks that fit, newest first, with their newest progress."""
         tasks, more = await self.store.page(wanted, before_seq, limit)
@@ -136,22 +141,15 @@ class Hub:
 
     async def submit(
         self, submissions: Sequence[Submission], idempotency: IdempotencyKey | None = None
-    ) -> Sequence[Accepted]:
+    ) -> tuple[Accepted, ...]:
         """Take tasks, all of them or none. With a key that was used before, tell again what was told then."""
         if idempotency is None:
             return await self._take(submissions, None)
         while (busy := self._answering.get(idempotency.key)) is not None:
             await asyncio.wait([busy])
-        self._answering[idempotency.key] = asyncio.get_running_loop().create_future()
-        try:
-            told = await self.store.answer(idempotency.key)
-            if told is None or told.expires_ms <= self.clock.now_ms():
-                return await self._take(submissions, idempotency)
-            if told.digest != idempotency.digest:
-                raise IdempotencyMismatch(key=idempotency.key)
-            return told.accepted
-        finally:
-            self._answering.pop(idempotency.key).set_result(None)
+        once = asyncio.ensure_future(self._once(submissions, idempotency))
+        self._answering[idempotency.key] = once
+        return await asyncio.shield(once)
 
     async def cancel(self, task_id: str) -> Task:
         """Stop a task: at once if it waits, else as soon as its processes are gone."""
@@ -197,7 +195,7 @@ class Hub:
         task = await self._current(task_id)
         if not self._kind(task).external or task.state is not State.RUNNING:
             raise NotReportable(task_id=task_id, state=task.state, kind=task.spec.kind)
-        self.progressed(task_id, _with_total(report, task.spec.payload))
+        self.progressed(task_id, pace.with_total(report, task.spec.payload))
         if report.step is None and report.status in ("done", "failed"):
             failure = Failure(type=report.error_type or "reported", message=report.error or "reported as failed")
             self.finish(task_id, Outcome(status=report.status, result=report.result, failure=failure), retry_at_ms=None)
@@ -215,7 +213,6 @@ class Hub:
             self._record(EventType.DELETED, task)
         self.journal.forget(gone)
         await self.journal.committed()
-        self.files.remove(task.id for task in gone)
 
     # What the scheduler and the runner say
 
@@ -262,9 +259,9 @@ class Hub:
         else:
             self._end(task, EventType.FAILED, error=outcome.failure, failures=task.failures + 1)
 
-    def recover(self, task_id: str) -> None:
-        """A server's death cut the task off: it goes back to wait for its next attempt."""
-        self._move(task_id, EventType.RECOVERED, crashes=self._known(task_id).crashes + 1)
+    def recover(self, task_id: str, *, crashed: bool) -> None:
+        """The server went away under the task: it waits for its next attempt."""
+        self._move(task_id, EventType.RECOVERED, crashes=self._known(task_id).crashes + crashed)
 
     # The one writer
 
@@ -272,8 +269,10 @@ class Hub:
         born = kind in _BIRTHS
         before = None if born else self._tasks.get(task.id) or task
         state = after(None if born else task.state, kind)
-        task = replace(task, state=state, changed=self.events.next())
-        event = Event(task.changed, kind, task)
+        event_id = self.events.next()
+        entry = event_id if kind in ENTRIES else task.entry
+        task = replace(task, state=state, changed=event_id, entry=entry)
+        event = Event(event_id, kind, task)
         self._tasks.put(task)
         progress = kind in _PROGRESS
         self.journal.note(
@@ -287,10 +286,16 @@ class Hub:
         if kind is EventType.DELETED:
             self._tasks.drop(task)
         if task.final:
-            self._recorded.pop(task.id, None)
+            self._recorder.forget(task)
         for listener in self._listeners:
             listener(event)
         return task
+
+    def _publish(self, event: Event) -> None:
+        """Others may know now; a task that is gone for good takes its files along."""
+        if event.type is EventType.DELETED:
+            self.files.remove([event.task.id])
+        self.bus.publish(event)
 
     def _move(self, task_id: str, kind: EventType, **changes: Any) -> Task:
         return self._record(kind, replace(self._known(task_id), **changes))
@@ -301,13 +306,27 @@ class Hub:
             replace(task, finished_ms=self.clock.now_ms(), cancelling=False, stalled=False, due_ms=None, **changes),
         )
 
-    async def _take(self, submissions: Sequence[Submission], idempotency: IdempotencyKey | None) -> Sequence[Accepted]:
+    async def _once(self, submissions: Sequence[Submission], idempotency: IdempotencyKey) -> tuple[Accepted, ...]:
+        """Goes on when the client is gone, so that its next try with the same key finds the answer."""
+        try:
+            told = await self.store.answer(idempotency.key)
+            if told is None or told.expires_ms <= self.clock.now_ms():
+                return await self._take(submissions, idempotency)
+            if told.digest != idempotency.digest:
+                raise IdempotencyMismatch(key=idempotency.key)
+            return told.accepted
+        finally:
+            del self._answering[idempotency.key]
+
+    async def _take(
+        self, submissions: Sequence[Submission], idempotency: IdempotencyKey | None
+    ) -> tuple[Accepted, ...]:
         if self.journal.trouble is not None:
             raise self.journal.trouble
-        accepted = [self._accept(spec, due_ms) for spec, due_ms in self._prepared(submissions)]
+        accepted = tuple(self._accept(spec, due_ms) for spec, due_ms in self._prepared(submissions))
         if idempotency is not None:
             expires_ms = self.clock.now_ms() + ANSWER_KEPT_MS
-            self.journal.answer(Answer(idempotency.key, idempotency.digest, tuple(accepted), expires_ms))
+            self.journal.answer(Answer(idempotency.key, idempotency.digest, accepted, expires_ms))
         await self.journal.committed()
         return accepted
 
@@ -320,7 +339,7 @@ class Hub:
             kind = self.kinds.get(asked.kind)
             if kind is None:
                 raise UnknownKind(kind=asked.kind)
-            spec = spec_of(asked, kind, kind.check(asked.payload), seq=self._seq + n, now_ms=now_ms)
+            spec = spec_of(asked, kind, kind.check(asked.payload), seq=self.last_seq + n, now_ms=now_ms)
             self.queues.check(asked.queue)
             if spec.unique_key:
                 holder = held.get(spec.unique_key) or self._tasks.holder(spec.unique_key, now_ms)
@@ -332,7 +351,7 @@ class Hub:
         return prepared
 
     def _accept(self, spec: Spec, due_ms: int | None) -> Accepted:
-        self._seq = max(self._seq, spec.seq)
+        self.last_seq = max(self.last_seq, spec.seq)
         self.queues.use(spec.queue)
         if spec.retry_of:
             self.files.inherit(spec.retry_of, spec.id)
@@ -372,24 +391,11 @@ class Hub:
         return task.finished_ms + kept_ms
 
     def _worth_keeping(self, task: Task, kind: EventType) -> bool:
-        last, count = self._recorded.get(task.id, (None, 0))
-        if task.progress is None:
-            return False
-        if kind is EventType.PROGRESSED and not pace.worth_recording(last, task.progress):
-            return False
-        if count >= self._max_entries:
+        verdict = self._recorder.judge(task, kind)
+        if verdict is Verdict.THIN_AND_KEEP:
             self.journal.thin(task)
-            count //= 2
-        self._recorded[task.id] = (task.progress, count + 1)
-        return True
+        return verdict is not Verdict.LEAVE
 
 
 def _changed(task: Task) -> EventId:
     return task.changed
-
-
-def _with_total(report: Report, payload: Mapping[str, Any]) -> Report:
-    """A report that counts, completed by the total that was announced."""
-    if report.current is None or report.total is not None:
-        return report
-    return replace(report, total=payload.get("total"), unit=report.unit or payload.get("unit"))

@@ -14,10 +14,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from progresshub.clock import Clock
 from progresshub.errors import HubError
 from progresshub.model import Event, Task
-from progresshub.persistence import Answer, Batch, Change, Place, Store, place
+from progresshub.persistence import THINNED, Answer, Batch, Change, Place, Store, place
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class Journal:
         self._publish = publish
         self._refused = refused
         self._write_behind_s = write_behind_ms / 1000
-        self._next = _Group()
+        self._writing = self._next = _Group()
         self._committed: dict[str, tuple[Task | None, _Group]] = {}
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -75,7 +77,7 @@ class Journal:
         elif waits:
             self._write_soon(urgent=True)
         if not waits:
-            self._publish(event)
+            self._publish(self._resumable(event))
 
     def answer(self, answer: Answer) -> None:
         self._next.batch.answers.append(answer)
@@ -85,7 +87,12 @@ class Journal:
         self._write_soon(urgent=True)
 
     def thin(self, task: Task) -> None:
-        self._next.batch.thinned.append(task)
+        """Drop every second progress entry of a task, kept or still to be kept."""
+        batch = self._next.batch
+        batch.thinned.append(task)
+        entries = [event.id for event in batch.events if event.task.id == task.id and event.type in THINNED]
+        gone = set(entries[1::2])
+        batch.events = [event for event in batch.events if event.id not in gone]
 
     def forget(self, tasks: Iterable[Task]) -> None:
         self._next.batch.forgotten.extend(tasks)
@@ -116,9 +123,9 @@ class Journal:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            group, self._next = self._next, _Group()
+            self._writing, self._next = self._next, _Group()
             self._stop_timer()
-            if not await self._commit(group) and not self._closing:
+            if not await self._commit(self._writing) and not self._closing:
                 await asyncio.sleep(TRY_AGAIN_S)
                 self._wake.set()
             if self._closing and not self._next.batch.changes:
@@ -128,6 +135,13 @@ class Journal:
     def close(self) -> None:
         self._closing = True
         self._wake.set()
+
+    def _resumable(self, event: Event) -> Event:
+        """The event as it may be shown ahead of older ones that wait for their commit."""
+        for group in (self._writing, self._next):
+            if group.held:
+                return replace(event, resume=group.held[0].id.before())
+        return event
 
     def _write_soon(self, *, urgent: bool) -> None:
         if urgent:
@@ -167,6 +181,7 @@ class Journal:
                 else:
                     self._committed[task_id] = (event.task, self._committed[task_id][1])
             self._publish(event)
+        group.held.clear()
         group.done.set_result(None)
 
     def _refuse(self, group: _Group, error: HubError) -> None:
@@ -187,6 +202,7 @@ class Journal:
         for task_id, (shown, waiting) in self._committed.items():
             if waiting is group:
                 self._committed[task_id] = (shown, self._next)
+        group.held.clear()
         self._refused(dropped)
         group.done.set_exception(error)
         group.done.exception()  # nobody may be waiting

@@ -38,12 +38,12 @@ class MemoryStore:
         for task_id, change in batch.changes.items():
             row = self._rows.setdefault(task_id, _Row(change.after, None))
             row.task, row.expires_ms = change.after, change.expires_ms
-        for event in batch.events:
-            self._rows[event.task.id].events.append(event)
         for task in batch.thinned:
             row = self._rows[task.id]
             extra = {event.id for event in [e for e in row.events if e.type in THINNED][1::2]}
             row.events = [event for event in row.events if event.id not in extra]
+        for event in batch.events:
+            self._rows[event.task.id].events.append(event)
         for task in batch.forgotten:
             self._rows.pop(task.id, None)
         self._answers.update({answer.key: answer for answer in batch.answers})

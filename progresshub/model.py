@@ -62,6 +62,10 @@ class EventId(NamedTuple):
     def __str__(self) -> str:
         return f"{self.ms}-{self.n}"
 
+    def before(self) -> EventId:
+        """An id that is earlier than this one and later than all others that are."""
+        return EventId(self.ms, self.n - 1) if self.n else EventId(self.ms - 1, 999_999_999)
+
 
 FIRST = EventId(0, 0)
 
@@ -130,6 +134,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing somebody asked for, as it is just after its last event.
 
+    `changed` is the id of that event, `entry` of the last one that belongs to its progress history.
     `attempt` counts starts, `failures` the attempts that failed, `crashes` those that a server's
     death cut off; `owner` is the incarnation of the server that runs it; `due_ms` is when a
     scheduled or retrying task may go on.
@@ -138,6 +143,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     spec: Spec
     state: State
     changed: EventId
+    entry: EventId | None = None
     progress: Progress | None = None
     steps: tuple[Step, ...] = ()
     attempt: int = 0
@@ -162,8 +168,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """Something that happened, with the task as it was just after."""
+    """Something that happened, with the task as it was just after.
+
+    `resume` is set where an older event of another task is still to be shown: somebody who watches
+    all tasks and has seen this one would go on after that id.
+    """
 
     id: EventId
     type: EventType
     task: Task
+    resume: EventId | None = None

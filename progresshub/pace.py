@@ -6,8 +6,8 @@ Pure functions over values. None means "not known" and stays None: nothing here 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -19,6 +19,7 @@ T = TypeVar("T")
 SPEED_MEMORY_S = 3.0
 RECORD_EVERY_MS = 5_000
 MOST_STEPS = 1_000
+LONGEST_LEFT_MS = 365 * 86_400_000
 STEP_ENDS = {"done": StepState.COMPLETED, "failed": StepState.FAILED, "skipped": StepState.SKIPPED}
 
 
@@ -61,7 +62,7 @@ def advance(before: Progress | None, report: Report, now_ms: int, started_ms: in
         metadata=_either(report.metadata, old.metadata) or {},
         at_ms=now_ms,
     )
-    left_ms = int(1000 * report.eta_s) if report.eta_s is not None else _left_ms(progress, started_ms)
+    left_ms = _bounded_ms(1000 * report.eta_s) if report.eta_s is not None else _left_ms(progress, started_ms)
     return replace(progress, eta_ms=left_ms)
 
 
@@ -78,6 +79,13 @@ def apply(task: Task, report: Report, now_ms: int) -> Task:
         percent = max(filter(None, (overall(steps), before)), default=0.0)
         report = replace(report, percent=percent, current=None, total=None, stage=report.stage or report.step)
     return replace(task, steps=steps, progress=advance(task.progress, report, now_ms, task.started_ms))
+
+
+def with_total(report: Report, announced: Mapping[str, Any]) -> Report:
+    """A report that counts, completed by the `total` and `unit` that were announced."""
+    if report.current is None or report.total is not None:
+        return report
+    return replace(report, total=announced.get("total"), unit=report.unit or announced.get("unit"))
 
 
 def staged(before: Task, after: Task) -> bool:
@@ -172,7 +180,12 @@ def _left_ms(progress: Progress, started_ms: int | None) -> int | None:
     if progress.current is not None:
         if not progress.total or not progress.speed_bps:
             return None
-        return int(1000 * max(0.0, progress.total - progress.current) / progress.speed_bps)
-    if not progress.percent or started_ms is None:
+        return _bounded_ms(1000 * max(0.0, progress.total - progress.current) / progress.speed_bps)
+    if not progress.percent or progress.percent < 0.01 or started_ms is None:
         return None
     return int((progress.at_ms - started_ms) * (100 - progress.percent) / progress.percent)
+
+
+def _bounded_ms(left_ms: float) -> int | None:
+    """A time left that means something: what is further off than that is not known."""
+    return int(left_ms) if left_ms <= LONGEST_LEFT_MS else None

@@ -62,7 +62,7 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Batch:
-    """What is committed together. `thinned` tasks lose every second progress entry;
+    """What is committed together. `thinned` tasks lose every second progress entry kept before, once for each mention;
     answers that expired by `answers_until_ms` go."""
 
     changes: dict[str, Change] = field(default_factory=dict)

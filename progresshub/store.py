@@ -220,8 +220,8 @@ class SqliteStore:
     def _write_batch(self, db: sqlite3.Connection, batch: Batch) -> None:
         with sql.transaction(db):
             self._write_tasks(db, batch.changes.values())
-            sql.write_events(db, batch.events)
             sql.thin(db, batch.thinned)
+            sql.write_events(db, batch.events)
             self._forget(db, batch.forgotten)
             db.executemany(
                 "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from uuid import uuid4
 
+import msgspec
+
 from progresshub.model import Event, EventId, EventType, Progress, Spec, State, Task
 from progresshub.persistence import Batch, Change
 
@@ -31,3 +33,7 @@ def batch(*tasks: Task, events: list[Event] | None = None, expires_ms: int | Non
     """A batch in which these tasks are new."""
     changes = {task.id: Change(None, task, expires_ms) for task in tasks}
     return Batch(changes=changes, events=events or [])
+
+
+def replaced(task: Task, **changes: Any) -> Task:
+    return msgspec.structs.replace(task, **changes)

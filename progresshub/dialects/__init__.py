@@ -1,0 +1,5 @@
+"""The five APIs: each a translation of the one registry into its own words."""
+
+from progresshub.dialects.queues import QUEUES
+
+DIALECTS = (QUEUES,)

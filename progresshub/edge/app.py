@@ -1,0 +1,108 @@
+"""The web application: every dialect's routes behind one guard, and every refusal in its dialect's words."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import hdrs, web
+
+from progresshub.edge.door import Door
+from progresshub.edge.guard import Guard
+from progresshub.edge.routes import Call, Dialect, Route
+from progresshub.edge.wire import read, read_query
+from progresshub.errors import HubError, InvalidRequest, TooLarge, TooSlow, UnknownPath, WrongMethod
+from progresshub.hub import Hub
+from progresshub.settings import Config
+from progresshub.supervisor import supervised
+
+REQUEST_ID = "X-Request-ID"
+_SANE_ID = re.compile(r"[\w.:-]{1,128}", re.ASCII)
+
+
+class Site:
+    """The dialects, and which of them owns a path."""
+
+    def __init__(
+        self, hub: Hub, config: Config, dialects: Sequence[Dialect], *, fallback: Dialect, guard: Guard, door: Door
+    ) -> None:
+        self._hub = hub
+        self._config = config
+        self._dialects = dialects
+        self._fallback = fallback
+        self._guard = guard
+        self._door = door
+
+    def app(self) -> web.Application:
+        app = web.Application(middlewares=[self._answer], client_max_size=max(1, self._config.limits.body_bytes))
+        for dialect in (*self._dialects, self._fallback):
+            for route in dialect.routes:
+                handler = partial(self._serve, route)
+                app.router.add_route(route.method, self._config.server.base_path + route.path, handler, name=None)
+        return app
+
+    def _owner(self, path: str) -> Dialect:
+        path = path.removeprefix(self._config.server.base_path)
+        owned = (d for d in self._dialects if any(path == p or path.startswith(f"{p}/") for p in d.prefixes))
+        return next(owned, self._fallback)
+
+    @web.middleware
+    async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        """Hand a request on, and turn whatever is refused into an answer of the path's dialect."""
+        self._door.spoke(request.protocol)
+        asked = request.headers.get(REQUEST_ID, "")
+        request_id = asked if _SANE_ID.fullmatch(asked) else uuid4().hex
+        try:
+            with supervised(f"{request.method} {request.path}"):
+                response = await self._handled(request, handler)
+        except HubError as error:
+            response = self._owner(request.path).refuse(error)
+            if error.code == "unauthorized":
+                response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
+        if not response.prepared:
+            response.headers[REQUEST_ID] = request_id
+            response.headers.update(self._guard.cors(request))
+        return response
+
+    async def _handled(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            if request.match_info.http_exception is not None:
+                self._guard.admit(request, None)
+                if request.method == hdrs.METH_OPTIONS and isinstance(
+                    request.match_info.http_exception, web.HTTPMethodNotAllowed
+                ):
+                    return self._guard.preflight(request, request.match_info.http_exception.allowed_methods)
+            response: web.StreamResponse = await handler(request)
+        except web.HTTPNotFound:
+            raise UnknownPath(path=request.path) from None
+        except web.HTTPMethodNotAllowed as error:
+            raise WrongMethod(path=request.path, method=error.method) from None
+        except web.HTTPRequestEntityTooLarge:
+            raise TooLarge(limit_bytes=self._config.limits.body_bytes) from None
+        return response
+
+    async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
+        scopes = self._guard.admit(request, route)
+        query = None if route.query is None else read_query(request.query, route.query)
+        call = Call(self._hub, self._config, request, query, await self._body(route, request), scopes)
+        response: web.StreamResponse = await route.handler(call)
+        return response
+
+    async def _body(self, route: Route, request: web.Request) -> Any:
+        if route.body is None:
+            return None
+        patience_s = self._config.server.request_timeout_s
+        try:
+            async with asyncio.timeout(patience_s):
+                data = await request.read()
+        except TimeoutError:
+            raise TooSlow(limit_s=patience_s) from None
+        if route.raw:
+            return data
+        if not data:
+            raise InvalidRequest(reason="it has no body")
+        return read(data, route.body)

@@ -1,0 +1,73 @@
+"""What a dialect tells the server of itself: its routes, and how it says no.
+
+A route names the types that its query and body are read into; the same types make the OpenAPI
+document, so the two can't differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+from aiohttp import web
+
+from progresshub.errors import HubError
+from progresshub.hub import Hub
+from progresshub.settings import Config
+
+Q = TypeVar("Q")
+B = TypeVar("B")
+
+Scope = Literal["read", "submit", "command", "admin"]
+
+JSON = "application/json"
+TEXT = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Q, B]):
+    """One request, its query and body read; `scopes` are those of whoever asks."""
+
+    hub: Hub
+    config: Config
+    request: web.Request
+    query: Q
+    body: B
+    scopes: frozenset[str]
+
+    def path(self, name: str) -> str:
+        return self.request.match_info[name]
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread.
+
+    `answers` describes each status: a type for JSON, or a text that says what comes.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    scope: Scope | None = "read"
+    query: type[Any] | None = None
+    body: type[Any] | None = None
+    raw: bool = False
+    takes: tuple[str, ...] = (JSON,)
+    answers: Mapping[int, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """`prefixes` are the paths it answers for even where it has no route; `refuse` says no in its words."""
+
+    name: str
+    summary: str
+    routes: tuple[Route, ...]
+    prefixes: tuple[str, ...]
+    refuse: Callable[[HubError], web.Response]

@@ -1,0 +1,195 @@
+"""A running server: its parts started in order, and taken down in the opposite one.
+
+Whatever is opened is closed by the same exit stack. A stop first ends intake and streams, then what
+runs, then what is kept; asked twice, it comes without grace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from progresshub import __version__, assembly
+from progresshub.clock import Clock
+from progresshub.config import Loaded, data_dir
+from progresshub.dialects import DIALECTS
+from progresshub.edge import house
+from progresshub.edge.app import Site
+from progresshub.edge.door import Door
+from progresshub.edge.guard import Guard, check_exposure
+from progresshub.edge.serving import Serving
+from progresshub.edge.tokens import Tokens
+from progresshub.errors import HubError, InvalidConfig, StartupError
+from progresshub.hub import Hub
+from progresshub.jobs.builtin import builtin_kinds
+from progresshub.jobs.python import kinds_from
+from progresshub.kinds import Kind
+from progresshub.listening import addresses, listen, url
+from progresshub.model import Task
+from progresshub.processes.runner import Runner
+from progresshub.scheduler import Scheduler
+from progresshub.upkeep import Upkeep
+
+log = logging.getLogger("progresshub")
+
+WHERE = "server.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What a server that has started says of itself."""
+
+    urls: tuple[str, ...]
+    data: Path
+    auth: str
+    commands: str
+    login_url: str
+
+    def __str__(self) -> str:
+        where = " ".join(self.urls)
+        return f"progresshub {__version__} at {where} · data {self.data} · auth {self.auth} · commands {self.commands}"
+
+
+class Server:
+    """One server. `run` returns when it has been told to stop and everything is put away."""
+
+    def __init__(self, loaded: Loaded, environment: Mapping[str, str], clock: Clock | None = None) -> None:
+        self._config = loaded.config
+        self._data = data_dir(loaded.config, environment)
+        self._clock = clock or Clock()
+        self._stopping = asyncio.Event()
+        self._main: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Ask for the end; asked again, it comes at once."""
+        if self._stopping.is_set() and self._main is not None:
+            self._main.cancel()
+        self._stopping.set()
+
+    async def run(self, started: Callable[[Running], None] = lambda running: None) -> None:
+        self._main = asyncio.current_task()
+        async with AsyncExitStack() as stack:
+            parts = await self._build(stack)
+            async with parts.serving, asyncio.TaskGroup() as group:
+                await self._work(parts, group, started)
+
+    async def _build(self, stack: AsyncExitStack) -> _Parts:
+        """Open everything that can refuse to be opened, before anything is promised to anybody."""
+        config = self._config
+        _make_private(self._data)
+        tokens = Tokens(config, self._data)
+        check_exposure(config, tokens)
+        kinds: dict[str, Kind] = {}
+        hub = assembly.hub(config, self._data, kinds, self._clock)
+        stack.push_async_callback(lambda: hub.store.close(self._clock.now_ms()))
+        live = await hub.open()
+        sockets = [listen(address) for address in addresses(config.server)]
+        for listening in sockets:
+            stack.callback(listening.close)
+        urls = tuple(map(url, sockets))
+        runner = assembly.runner(config, urls[0])
+        await runner.start()
+        stack.push_async_callback(runner.close)
+        kinds.update(await self._kinds(runner))
+        scheduler = Scheduler(hub, runner, assembly.policy(config))
+        hub.listen(scheduler.hear)
+        door = Door(config.server.max_connections, config.server.request_timeout_s)
+        serving = Serving(self._site(hub, tokens, door), config, door)
+        stack.callback((self._data / WHERE).unlink, missing_ok=True)
+        return _Parts(hub, live, runner, scheduler, serving, sockets, self._running(urls, tokens))
+
+    async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
+        hub, scheduler, serving = parts.hub, parts.scheduler, parts.serving
+        group.create_task(hub.journal.run())
+        at_work = group.create_task(scheduler.run())
+        upkeep = group.create_task(Upkeep(hub, stalled_after_s=self._config.scheduler.stalled_after_s).run())
+        warming = group.create_task(self._warm(parts.runner))
+        scheduler.recover(parts.live)
+        await serving.open(parts.sockets)
+        self._tell_where(parts.running)
+        gc.collect()
+        gc.freeze()
+        started(parts.running)
+        await self._stopping.wait()
+        log.info("stopping: streams end and what runs is asked to; a second signal ends it at once")
+        serving.refuse_connections()
+        hub.bus.close()
+        warming.cancel()
+        upkeep.cancel()
+        scheduler.close()
+        await at_work
+        await serving.end()
+        hub.journal.close()
+
+    def _site(self, hub: Hub, tokens: Tokens, door: Door) -> web.Application:
+        guard = Guard(self._config, tokens, addresses(self._config.server))
+        app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
+        app[house.TOKENS] = tokens
+        app[house.DIALECTS] = (*DIALECTS, house.HOUSE)
+        return app
+
+    async def _kinds(self, runner: Runner) -> dict[str, Kind]:
+        """Every kind there is, as the settings adjust it; StartupError when users' modules can't be imported."""
+        kinds = builtin_kinds(self._config)
+        if self._config.python.modules:
+            for kind in kinds_from(await runner.describe("python")):
+                if kind.name in kinds:
+                    raise StartupError(reason=f"a function is called {kind.name}, and so is another task type")
+                kinds[kind.name] = kind
+        for name in self._config.kinds:
+            if name not in kinds:
+                raise InvalidConfig(where=f"kinds.{name}", reason=f"there is no task type {name}")
+        return {name: assembly.adjusted(kind, self._config.kinds.get(name)) for name, kind in kinds.items()}
+
+    async def _warm(self, runner: Runner) -> None:
+        """Have the pools ready before anybody needs them; what can't be had then is told when it is asked for."""
+        if not self._config.warm.enabled:
+            return
+        for pool in ("python", "download"):
+            try:
+                await runner.warm(pool)
+            except HubError as error:
+                log.warning("no warm start for %s: %s", pool, error.message)
+
+    def _running(self, urls: tuple[str, ...], tokens: Tokens) -> Running:
+        auth = "token needed" if tokens.configured else "open on loopback"
+        commands = ", ".join(self._config.commands) or "none named"
+        login_url = f"{urls[0]}/-/login?code={tokens.launch_code()}"
+        return Running(urls=urls, data=self._data, auth=auth, commands=commands, login_url=login_url)
+
+    def _tell_where(self, running: Running) -> None:
+        """Leave word for the command line where the server is."""
+        path = self._data / WHERE
+        body = {"urls": running.urls, "pid": os.getpid(), "version": __version__}
+        temporary = path.with_suffix(".new")
+        temporary.write_text(json.dumps(body) + "\n")
+        temporary.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    hub: Hub
+    live: list[Task]
+    runner: Runner
+    scheduler: Scheduler
+    serving: Serving
+    sockets: list[socket.socket]
+    running: Running
+
+
+def _make_private(directory: Path) -> None:
+    """The data directory, for nobody else to read."""
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartupError(reason=f"the data directory {directory} can't be made: {error.strerror}") from None

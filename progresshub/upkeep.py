@@ -1,0 +1,60 @@
+"""What has to be looked after while nobody asks: retention, the search index, silent workers.
+
+Each round does a bounded amount of work, so that a long history is dealt with in small pieces.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from progresshub.errors import HubError
+from progresshub.hub import Hub
+from progresshub.model import EventId, State
+
+log = logging.getLogger(__name__)
+
+ROUND_S = 1.0
+PIECE = 500
+
+
+class Upkeep:
+    """Goes round until cancelled."""
+
+    def __init__(self, hub: Hub, *, stalled_after_s: float) -> None:
+        self._hub = hub
+        self._stalled_after_s = stalled_after_s
+        self._heard: dict[str, tuple[EventId, float]] = {}
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except HubError as error:
+                log.warning("upkeep has to wait: %s", error.message)
+            await asyncio.sleep(ROUND_S)
+
+    async def round(self) -> None:
+        self.mark_stalled()
+        await self.expire()
+        await self._hub.store.index(PIECE)
+
+    def mark_stalled(self) -> None:
+        """External tasks that nobody has reported on for too long; they are never failed for it."""
+        now_s = self._hub.clock.monotonic_s()
+        heard: dict[str, tuple[EventId, float]] = {}
+        for task in self._hub.live(State.RUNNING):
+            kind = self._hub.kinds.get(task.spec.kind)
+            if kind is None or not kind.external or task.stalled:
+                continue
+            changed, since_s = self._heard.get(task.id, (task.changed, now_s))
+            heard[task.id] = (task.changed, now_s if changed != task.changed else since_s)
+            if now_s - heard[task.id][1] >= self._stalled_after_s:
+                self._hub.stall(task.id)
+        self._heard = heard
+
+    async def expire(self) -> None:
+        now_ms = self._hub.clock.now_ms()
+        self._hub.journal.forget_answers(now_ms)
+        while tasks := await self._hub.store.expired(now_ms, PIECE):
+            await self._hub.forget(tasks)
