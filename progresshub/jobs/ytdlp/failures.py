@@ -1,0 +1,72 @@
+"""Why a download failed, in words, and whether trying again may help."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from yt_dlp.networking.exceptions import HTTPError, TransportError
+from yt_dlp.utils import (
+    ContentTooShortError,
+    DownloadError,
+    ExtractorError,
+    GeoRestrictedError,
+    PostProcessingError,
+    UnsupportedError,
+)
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_REPORT_TO_OTHERS = re.compile(r";? ?please report this issue on .*", re.DOTALL)
+_PASSING_STATUSES = frozenset({408, 425, 429})
+
+
+class Why(NamedTuple):
+    message: str
+    error_type: str
+    retry: bool
+
+
+def explain(error: BaseException) -> Why:
+    """The reason that lies deepest decides; the words are those of the error itself."""
+    error_type, retry = next(filter(None, map(_reason, _chain(error))), ("download", True))
+    return Why(_in_words(error), error_type, retry)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it came from; yt-dlp keeps that in several places."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        error = waiting.pop(0)
+        if id(error) in seen:
+            continue
+        seen.add(id(error))
+        yield error
+        held = error.exc_info[1] if isinstance(error, DownloadError) and error.exc_info else None
+        origins = (held, getattr(error, "cause", None), error.__cause__, error.__context__)
+        waiting.extend(one for one in origins if isinstance(one, BaseException))
+
+
+def _reason(error: BaseException) -> tuple[str, bool] | None:
+    match error:
+        case UnsupportedError():
+            return "unsupported_url", False
+        case HTTPError(status=status):
+            return f"http_{status}", not 400 <= status < 500 or status in _PASSING_STATUSES
+        case GeoRestrictedError():
+            return "geo_restricted", False
+        case PostProcessingError():
+            return "processing", False
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            return "storage_full", True
+        case TransportError() | ContentTooShortError() | ConnectionError() | TimeoutError():
+            return "network", True
+        case ExtractorError(expected=True) if error.cause is None:
+            return "unavailable", False
+    return None
+
+
+def _in_words(error: BaseException) -> str:
+    text = _COLOUR.sub("", str(error)).removeprefix("ERROR: ")
+    return _REPORT_TO_OTHERS.sub("", text).strip() or type(error).__name__

@@ -1,0 +1,99 @@
+"""What yt-dlp is told, made from a checked request.
+
+All of it is written here: nothing a client sends is used as an option, a template or a path, and
+no configuration, plugin, cookie or cache of the user takes part.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from yt_dlp.utils import sanitize_filename
+
+AUDIO = {"audio": "best", "mp3": "mp3", "wav": "wav", "flac": "flac", "aac": "aac"}
+CONTAINERS = {"mp4": "mp4", "webm": "webm"}
+TAKES_PICTURE = frozenset({"mp3", "mp4", "flac", "aac"})
+RETRIES = 2
+
+
+def options(request: Mapping[str, Any], settings: Mapping[str, Any], directory: Path) -> dict[str, Any]:
+    """The parameters of a YoutubeDL for this request, whose files all go to `directory`."""
+    return {
+        **_always(settings),
+        "paths": {"home": str(directory)},
+        "outtmpl": {"default": _name(request.get("mp3_title"))},
+        "format": selector(request),
+        "merge_output_format": CONTAINERS.get(request["format"]),
+        "writethumbnail": _with_picture(request),
+        "postprocessors": _processing(request),
+    }
+
+
+def selector(request: Mapping[str, Any]) -> str:
+    """Which of a site's formats to take, in yt-dlp's own language."""
+    if request.get("format_id"):
+        return str(request["format_id"])
+    wanted, quality = request["format"], request.get("quality") or "best"
+    if wanted in AUDIO:
+        return "wa/w" if quality == "worst" else "ba/b"
+    height = re.match(r"\d+", quality)
+    limit = f"[height<={height[0]}]" if height else ""
+    take = "w" if quality == "worst" else "b"
+    if wanted == "video":
+        return f"{take}v{limit}/{take}v*{limit}/{take}"
+    choices = [f"{take}v*{limit}+{take}a", f"{take}{limit}", take]
+    if wanted in CONTAINERS:
+        sound = "m4a" if wanted == "mp4" else "webm"
+        choices = [f"{take}v*{limit}[ext={wanted}]+{take}a[ext={sound}]", f"{take}{limit}[ext={wanted}]", *choices]
+    return "/".join(choices)
+
+
+def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "quiet": True,
+        "noprogress": True,
+        "color": "never",
+        "noplaylist": True,
+        "playlist_items": "1",
+        "cachedir": False,
+        "usenetrc": False,
+        "enable_file_urls": False,
+        "restrictfilenames": True,
+        "trim_file_name": 200,
+        "updatetime": False,
+        "continuedl": True,
+        "nopart": False,
+        "retries": RETRIES,
+        "fragment_retries": RETRIES,
+        "extractor_retries": 1,
+        "socket_timeout": settings["socket_timeout_s"],
+        "noresizebuffer": True,
+        "buffersize": settings["buffer_bytes"],
+    }
+
+
+def _name(title: str | None) -> str:
+    """The title is cut by bytes so that `.part` and its like still fit behind it."""
+    fixed = sanitize_filename(title, restricted=True).replace("%", "%%") if title else "%(title).150B"
+    return f"{fixed}.%(ext)s"
+
+
+def _with_picture(request: Mapping[str, Any]) -> bool:
+    return bool(request.get("embed_thumbnail")) and request["format"] in TAKES_PICTURE
+
+
+def _processing(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    steps: list[dict[str, Any]] = []
+    wanted, quality = request["format"], request.get("quality")
+    if wanted in AUDIO:
+        number = re.match(r"\d+", quality or "")
+        bitrate = number[0] if number else None
+        steps.append({"key": "FFmpegExtractAudio", "preferredcodec": AUDIO[wanted], "preferredquality": bitrate})
+    elif wanted in CONTAINERS:
+        steps.append({"key": "FFmpegVideoRemuxer", "preferedformat": CONTAINERS[wanted]})
+    if _with_picture(request):
+        steps.append({"key": "EmbedThumbnail"})
+    return steps

@@ -1,0 +1,108 @@
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from progresshub.jobs.ytdlp.bar import Bar
+
+
+class Told:
+    """Keeps what a bar reports; `now_s` is the time that the test says it is."""
+
+    def __init__(self, *formats: dict[str, Any], reports_per_s: float = 8) -> None:
+        self.reports: list[dict[str, Any]] = []
+        self.now_s = 0.0
+        self.bar = Bar(self._progress, reports_per_s, lambda: self.now_s)
+        self.bar.plan({"title": "Song", "requested_formats": list(formats)})
+
+    def _progress(self, percent: float | None = None, **rest: Any) -> None:
+        self.reports.append({"percent": percent, **rest})
+
+    def hear(
+        self, downloaded: float | None, total: float | None = None, status: str = "downloading", **rest: Any
+    ) -> Any:
+        self.now_s += 1
+        self.bar.on_progress({"status": status, "downloaded_bytes": downloaded, "total_bytes": total, **rest})
+        return self.reports[-1]
+
+
+def test_bytes_become_a_percentage_and_an_eta():
+    told = Told()
+
+    report = told.hear(250, 1000, speed=50.0)
+
+    assert (report["percent"], report["current"], report["total"], report["unit"]) == (25, 250, 1000, "bytes")
+    assert (report["speed_bps"], report["eta_s"]) == (50, 15)
+
+
+def test_an_unknown_total_is_no_percentage():
+    report = Told().hear(250, speed=50.0)
+
+    assert (report["percent"], report["total"], report["eta_s"]) == (None, None, None)
+    assert report["current"] == 250
+
+
+def test_an_estimate_is_marked_as_one():
+    told = Told()
+
+    assert told.hear(250, total_bytes_estimate=1000)["metadata"]["estimated"]
+    assert not told.hear(300, 1100)["metadata"]["estimated"]
+
+
+def test_video_and_sound_count_by_their_sizes():
+    told = Told({"filesize": 900}, {"filesize": 100})
+
+    percents = [
+        told.hear(450, 900)["percent"],
+        told.hear(900, 900, "finished")["percent"],
+        told.hear(50, 100)["percent"],
+        told.hear(100, 100, "finished")["percent"],
+    ]
+
+    assert percents == [45, 90, 95, 100]
+
+
+def test_a_part_that_was_there_already_counts_as_done():
+    told = Told({"filesize": 900}, {"filesize": 100})
+
+    assert told.hear(None, 900, "finished")["percent"] == 90
+
+
+def test_reports_keep_to_their_rate_and_the_end_of_a_file_does_not_wait():
+    told = Told(reports_per_s=0.5)
+
+    for done in range(100, 1000, 100):
+        told.hear(done, 1000)
+    told.hear(1000, 1000, "finished")
+
+    assert [report["current"] for report in told.reports[1:]] == [100, 300, 500, 700, 900, 1000]
+
+
+def test_processing_is_a_stage():
+    told = Told()
+
+    for name in ("MoveFiles", "Merger"):
+        told.bar.on_processing({"status": "started", "postprocessor": name})
+
+    assert [report["stage"] for report in told.reports] == ["downloading", "merging"]
+
+
+HOOKS = st.tuples(
+    st.sampled_from(["downloading", "finished"]),
+    st.one_of(st.none(), st.integers(0, 10**6)),
+    st.one_of(st.none(), st.integers(0, 10**6)),
+    st.one_of(st.none(), st.floats(0, 1e6)),
+)
+SIZES = st.lists(st.one_of(st.none(), st.integers(0, 10**6)), min_size=1, max_size=3)
+
+
+@given(sizes=SIZES, hooks=st.lists(HOOKS, max_size=30))
+def test_the_percentage_never_goes_back_and_never_leaves_its_bounds(sizes, hooks):
+    told = Told(*[{"filesize": size} for size in sizes])
+
+    for status, downloaded, total, estimate in hooks:
+        told.hear(downloaded, total, status, total_bytes_estimate=estimate)
+
+    percents = [report["percent"] for report in told.reports if report["percent"] is not None]
+    assert percents == sorted(percents)
+    assert all(0 <= percent <= 100 for percent in percents)
