@@ -153,7 +153,7 @@ class Server:
 
     async def _warm(self, runner: Runner) -> None:
         """Have the pools ready before anybody needs them; what can't be had then is told when it is asked for."""
-        if not self._config.warm.enabled:
+        if not (self._config.warm.enabled and self._config.warm.ahead):
             return
         for pool in ("python", "download"):
             try:

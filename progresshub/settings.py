@@ -121,6 +121,9 @@ class Warm(Struct, frozen=True, kw_only=True):
     """Python processes kept ready with their modules imported."""
 
     enabled: Annotated[bool, Meta(description="Keep them; else each task starts an interpreter")] = True
+    ahead: Annotated[bool, Meta(description="Start them with the server, not with the first task that needs them")] = (
+        True
+    )
     tasks_per_worker: Annotated[AtLeastOne, Meta(description="Tasks after which a worker is replaced")] = 100
     idle_workers: Annotated[Count, Meta(description="Idle workers kept")] = 2
     idle_s: Annotated[Seconds, Meta(description="How long they are kept")] = 30.0
