@@ -10,7 +10,6 @@ Live and recently finished tasks are in memory; older ones are read from the sto
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,12 +17,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from progresshub import pace
+from progresshub.answers import Answers
 from progresshub.bus import Bus
 from progresshub.clock import Clock, EventClock
 from progresshub.errors import (
     DuplicateTask,
     HubError,
-    IdempotencyMismatch,
     NotCancellable,
     NotDeletable,
     NotReportable,
@@ -45,8 +44,6 @@ from progresshub.submission import IdempotencyKey, Submission, spec_of
 
 ANSWER_KEPT_MS = 86_400_000
 CANCELLED = Failure(type="cancelled", message="the task was cancelled")
-
-
 _BIRTHS = frozenset({EventType.SUBMITTED, EventType.SCHEDULED})
 _PROGRESS = frozenset({EventType.PROGRESSED, EventType.STAGED})
 
@@ -83,7 +80,7 @@ class Hub:
         self._retention_ms = retention_ms
         self._recorder = Recorder(max_entries)
         self.last_seq = 0
-        self._answering: dict[str, asyncio.Future[tuple[Accepted, ...]]] = {}
+        self._answers = Answers(store, clock)
         self._listeners: list[Callable[[Event], None]] = []
 
     async def open(self) -> list[Task]:
@@ -145,11 +142,7 @@ class Hub:
         """Take tasks, all of them or none. With a key that was used before, tell again what was told then."""
         if idempotency is None:
             return await self._take(submissions, None)
-        while (busy := self._answering.get(idempotency.key)) is not None:
-            await asyncio.wait([busy])
-        once = asyncio.ensure_future(self._once(submissions, idempotency))
-        self._answering[idempotency.key] = once
-        return await asyncio.shield(once)
+        return await self._answers.once(idempotency, lambda: self._take(submissions, idempotency))
 
     async def cancel(self, task_id: str) -> Task:
         """Stop a task: at once if it waits, else as soon as its processes are gone."""
@@ -305,18 +298,6 @@ class Hub:
             kind,
             replace(task, finished_ms=self.clock.now_ms(), cancelling=False, stalled=False, due_ms=None, **changes),
         )
-
-    async def _once(self, submissions: Sequence[Submission], idempotency: IdempotencyKey) -> tuple[Accepted, ...]:
-        """Goes on when the client is gone, so that its next try with the same key finds the answer."""
-        try:
-            told = await self.store.answer(idempotency.key)
-            if told is None or told.expires_ms <= self.clock.now_ms():
-                return await self._take(submissions, idempotency)
-            if told.digest != idempotency.digest:
-                raise IdempotencyMismatch(key=idempotency.key)
-            return told.accepted
-        finally:
-            del self._answering[idempotency.key]
 
     async def _take(
         self, submissions: Sequence[Submission], idempotency: IdempotencyKey | None

@@ -25,6 +25,7 @@ RANKS = (
     ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "states", "supervisor"),
     ("bus", "journal", "kinds", "memory", "pace", "statements"),
     ("line", "readers", "recorder", "registry", "store", "submission"),
+    ("answers",),
     ("hub", "jobs"),
     ("edge", "processes"),
     ("scheduler", "upkeep"),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from progresshub import __version__, config
-from progresshub.cli import demo, serve, tokens
+from progresshub.cli import tokens
 from progresshub.errors import HubError
 
 VERBS = ("serve", "config", "demo", "token")
@@ -34,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> int:
+    """Do what the verb says; only what it needs is imported, for most verbs should answer at once."""
     if args.verb == "config" and args.default:
         print(config.template(), end="")
         return 0
@@ -43,10 +44,14 @@ def _run(args: argparse.Namespace) -> int:
             print(config.explain(loaded), end="")
             return 0
         case "demo":
+            from progresshub.cli import demo  # noqa: PLC0415
+
             return demo.run(config.data_dir(loaded.config, os.environ))
         case "token":
             return tokens.run(args, config.data_dir(loaded.config, os.environ))
         case _:
+            from progresshub.cli import serve  # noqa: PLC0415
+
             return serve.run(loaded)
 
 

@@ -107,7 +107,7 @@ async def _media(scratch: Path) -> AsyncIterator[str]:
     """A small film, or without ffmpeg a tone, served slowly enough to be watched; gives its URL."""
     path = await _film(scratch) or _tone(scratch)
     app = web.Application()
-    data = path.read_bytes()  # noqa: ASYNC240 - a small file of our own
+    data = path.read_bytes()
     app.router.add_get(f"/{path.name}", lambda request: _slowly(request, data))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
