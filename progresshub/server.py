@@ -134,8 +134,7 @@ class Server:
     def _site(self, hub: Hub, tokens: Tokens, door: Door) -> web.Application:
         guard = Guard(self._config, tokens, addresses(self._config.server))
         app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
-        app[house.TOKENS] = tokens
-        app[house.DIALECTS] = (*DIALECTS, house.HOUSE)
+        house.furnish(app, self._config, tokens, DIALECTS)
         return app
 
     async def _kinds(self, runner: Runner) -> dict[str, Kind]:
