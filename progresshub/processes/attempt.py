@@ -7,6 +7,7 @@ that somebody called off is cancelled, whatever its process made of that.
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from collections.abc import Callable
 from typing import Any, Self
@@ -22,6 +23,8 @@ from progresshub.processes.lines import KEEP, ReportLines, newest
 from progresshub.processes.output import Log
 from progresshub.protocol import Report
 from progresshub.settings import Runner as RunnerSettings
+
+logger = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
 """How long a killed process is waited for: only one that sleeps inside the kernel takes longer."""
@@ -69,6 +72,8 @@ class Attempt:
         self.job.stop.listen(None)
         self._let_go()
         self.log.close()
+        if self.lines.bad:
+            logger.info("Task %s wrote %d lines that are no reports", self.job.task_id, self.lines.bad)
 
     def awaits(self, what: asyncio.Future[Any]) -> None:
         """Have a wait before there is a process end with CalledOff when the job is stopped."""

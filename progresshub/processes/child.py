@@ -14,6 +14,8 @@ from collections.abc import Callable
 from progresshub.processes import proc
 
 RETRY_S = 0.005
+LOOKED_AFTER: set[int] = set()
+"""The numbers of all children that somebody in this process looks after; a process has one set of children."""
 
 
 class Child:
@@ -31,6 +33,7 @@ class Child:
         self._pidfd = os.pidfd_open(pid)
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._pidfd, self._ended)
+        LOOKED_AFTER.add(pid)
 
     @property
     def started(self) -> int:
@@ -55,6 +58,7 @@ class Child:
         if self._pidfd >= 0:
             os.close(self._pidfd)
             self._pidfd = -1
+            LOOKED_AFTER.discard(self.pid)
             os.waitpid(self.pid, 0)
 
     def _signal_alone(self, number: signal.Signals) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from progresshub.processes import proc
-from progresshub.processes.child import Child
+from progresshub.processes.child import LOOKED_AFTER, Child
 
 ROUNDS = 100
 PATIENCE_S = 10.0
@@ -25,16 +25,26 @@ logger = logging.getLogger(__name__)
 
 
 class Family:
-    """The children by their numbers. `settle` learns of children that others forked for this process."""
+    """The children by their numbers.
 
-    def __init__(self, settle: Callable[[], None]) -> None:
+    `mark` is what all of them carry in their environment as PROGRESSHUB_SERVER; `settle` learns of
+    children that others forked for this process.
+    """
+
+    def __init__(self, mark: str, settle: Callable[[], None]) -> None:
+        self._mark = mark.encode()
         self._settle = settle
+        self._dead: set[int] = set()
         self._children: dict[int, Child] = {}
-        self._clearing: set[asyncio.Task[None]] = set()
+        self._clearing: dict[Child, asyncio.Task[None]] = {}
 
     def adopt(self, pid: int, task_id: str = "") -> Child:
-        """Take a child in, just after its start."""
-        child = self._children[pid] = Child(pid, task_id)
+        """Take a child in, just after its start; where that can't be done, it is ended."""
+        try:
+            child = self._children[pid] = Child(pid, task_id)
+        except OSError:  # no descriptor left, most likely
+            _end_at_once(pid)
+            raise
         return child
 
     def dismiss(self, child: Child) -> None:
@@ -48,25 +58,29 @@ class Family:
 
         Goes on to the end even when whoever waits for it is cancelled.
         """
-        if child.exit_code is not None and not self._kill_tree(child):
-            self._release(child)
-            return
-        clearing = asyncio.create_task(self._clear(child))
-        self._clearing.add(clearing)
-        clearing.add_done_callback(self._clearing.discard)
+        clearing = self._clearing.get(child)
+        if clearing is None:
+            if child.exit_code is not None and not self._kill_tree(child):
+                self._release(child)
+                return
+            clearing = self._clearing[child] = asyncio.create_task(self._clear(child))
+            clearing.add_done_callback(lambda _: self._clearing.pop(child))
         await asyncio.shield(clearing)
 
     async def close(self) -> None:
         """End every child that is left; call it when no job runs any more."""
         if self._clearing:
-            await asyncio.wait(self._clearing)
+            await asyncio.wait(self._clearing.values())
         for child in list(self._children.values()):
             await self.clear(child)
         self.tidy()
 
     def tidy(self) -> None:
-        """Reap the strangers that ended on their own."""
-        self._strangers()
+        """Reap the strangers that ended on their own, unless somebody else does it until the next time."""
+        dead = {one.pid for one in self._strangers() if one.dead}
+        for pid in dead & self._dead:
+            _reap(pid)
+        self._dead = dead
 
     async def _clear(self, child: Child) -> None:
         child.send_signal(signal.SIGKILL)
@@ -83,33 +97,31 @@ class Family:
     def _kill_tree(self, child: Child) -> list[proc.Stat]:
         """Kill the child's process group, and the strangers that are its; these are returned."""
         child.send_signal(signal.SIGKILL)
-        strangers = self._strangers()
-        found = [one for one in strangers if self._belongs(one, child)] if strangers else []
+        found = [one for one in self._strangers() if not one.dead and self._belongs(one, child)]
         for one in found:
             proc.kill(one)
         return found
 
     def _strangers(self) -> list[proc.Stat]:
-        """The living children that are not known; those that ended are reaped by the way."""
+        """The children that nobody looks after, dead or alive."""
         listed = proc.children()
         # In this order: who is listed and was forked for us has been announced before.
         self._settle()
-        unknown = [stat for pid in listed if pid not in self._children and (stat := proc.stat(pid))]
+        unknown = [stat for pid in listed if pid not in LOOKED_AFTER and (stat := proc.stat(pid))]
+        if not unknown:
+            return []
+        # What others start in this process stays in its session; what is started here never does.
         own_session = os.getsid(0)
-        strangers = [stat for stat in unknown if stat.session != own_session]
-        for stat in strangers:
-            if stat.dead:
-                _reap(stat.pid)
-        return [stat for stat in strangers if not stat.dead]
+        return [stat for stat in unknown if stat.session != own_session]
 
     def _belongs(self, stranger: proc.Stat, child: Child) -> bool:
         if stranger.session == child.pid:
             return True
-        if stranger.session in self._children:
+        variables = proc.environment(stranger.pid)
+        if stranger.session in LOOKED_AFTER or variables.get(b"PROGRESSHUB_SERVER", self._mark) != self._mark:
             return False
         others = [one for one in self._children.values() if one.task_id and one is not child]
-        task_id = proc.environment(stranger.pid).get(b"PROGRESSHUB_TASK_ID", b"").decode(errors="replace")
-        if task_id:
+        if task_id := variables.get(b"PROGRESSHUB_TASK_ID", b"").decode(errors="replace"):
             return task_id not in {one.task_id for one in others}
         # It hides where it comes from: it is ended with the last task that may have started it.
         return not any(one.started <= stranger.started for one in others)
@@ -119,7 +131,7 @@ class Family:
         for one in strangers:
             try:
                 adopted.append(self.adopt(one.pid))
-            except ProcessLookupError:
+            except OSError:
                 continue
         ended = await _ended(adopted)
         for child in adopted:
@@ -128,7 +140,8 @@ class Family:
         return ended
 
     def _release(self, child: Child) -> None:
-        self._children.pop(child.pid, None)
+        if self._children.get(child.pid) is child:
+            del self._children[child.pid]
         child.reap()
 
 
@@ -151,3 +164,11 @@ def _reap(pid: int) -> None:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
         pass  # somebody else did
+
+
+def _end_at_once(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    except (ProcessLookupError, ChildProcessError):
+        pass  # gone already, or a worker that its parent has not handed over yet

@@ -8,18 +8,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import logging
 import os
 import signal
 import socket
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from progresshub.processes import program
 from progresshub.processes.channel import Channel
 from progresshub.processes.child import Child
 from progresshub.processes.family import Family
 from progresshub.processes.outcome import in_words
+
+logger = logging.getLogger(__name__)
 
 START_S = 120.0
 PACKET_BYTES = 65_536
@@ -77,30 +81,49 @@ class ForkServer:
         self._requests = itertools.count()
         self._ends: dict[int, tuple[int, int]] = {}
         self._loop = asyncio.get_running_loop()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs:
-            argv = program.python("forkserver", str(theirs.fileno()))
-            self.child = family.adopt(program.popen(argv, ".", variables, output=2, passed=(theirs.fileno(),)))
+        with ExitStack() as undo:
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            undo.enter_context(self._control)
+            with theirs:
+                self.child, self._output = self._start(theirs.fileno(), variables)
+            undo.pop_all()
         self.child.on_exit = self._ended
         self._control.setblocking(False)
         self._control.send(json.dumps({"path": setup.path, "modules": setup.modules, "warmup": setup.warmup}).encode())
         self._loop.add_reader(self._control, self.hear)
         self._deadline = self._loop.call_later(START_S, self._too_late)
 
+    def _start(self, control_fd: int, variables: Mapping[str, str]) -> tuple[Child, Channel]:
+        reading, writing = os.pipe()
+        try:
+            argv = program.python("forkserver", str(control_fd))
+            pid = program.popen(argv, ".", variables, output=writing, passed=(control_fd,))
+            child = self._family.adopt(pid)
+        except OSError:
+            os.close(reading)
+            raise
+        finally:
+            os.close(writing)
+        output = Channel(reading)
+        output.sink = _log
+        return child, output
+
     def fork(self) -> None:
         """Ask for a worker."""
         request = next(self._requests)
+        fds: list[int] = []
         try:
-            output = os.pipe()
-            ours, theirs = socket.socketpair()
-            with theirs:
-                packet = json.dumps({"id": request}).encode()
-                socket.send_fds(self._control, [packet], [theirs.fileno(), output[1]])
+            fds += os.pipe()
+            fds += (end.detach() for end in socket.socketpair())
+            socket.send_fds(self._control, [json.dumps({"id": request}).encode()], [fds[3], fds[1]])
+        except (BrokenPipeError, ConnectionResetError):
+            program.close_all(fds)  # its end is about to be heard of, and answers all
         except OSError as error:
+            program.close_all(fds)
             self._asker.on_refusal(os.strerror(error.errno or 0))
-            return
-        os.close(output[1])
-        self._ends[request] = (output[0], ours.detach())
+        else:
+            program.close_all((fds[1], fds[3]))
+            self._ends[request] = (fds[0], fds[2])
 
     def hear(self) -> None:
         """Take in the answers that are there."""
@@ -121,24 +144,34 @@ class ForkServer:
         self._deadline.cancel()
         self._loop.remove_reader(self._control)
         self._control.close()
+        self._output.close()
         for ends in self._ends.values():
             program.close_all(ends)
         self._ends.clear()
         self._family.dismiss(self.child)
 
-    def _take(self, answer: dict[str, object]) -> None:
+    def _take(self, answer: dict[str, Any]) -> None:
         if "ready" in answer:
             self.ready = True
             self._deadline.cancel()
             self._asker.on_ready()
         elif "failed" in answer:
-            self._reason = str(answer["failed"])
+            self._reason = answer["failed"]
         elif "pid" in answer:
-            ends = self._ends.pop(int(str(answer["id"])))
-            self._asker.on_worker(Worker(self._family.adopt(int(str(answer["pid"]))), *ends))
+            self._take_worker(answer["id"], answer["pid"])
         else:
-            program.close_all(self._ends.pop(int(str(answer["id"]))))
-            self._asker.on_refusal(str(answer["error"]))
+            program.close_all(self._ends.pop(answer["id"]))
+            self._asker.on_refusal(answer["error"])
+
+    def _take_worker(self, request: int, pid: int) -> None:
+        ends = self._ends.pop(request)
+        try:
+            child = self._family.adopt(pid)
+        except OSError as error:
+            program.close_all(ends)
+            self._asker.on_refusal(os.strerror(error.errno or 0))
+        else:
+            self._asker.on_worker(Worker(child, *ends))
 
     def _too_late(self) -> None:
         self._reason = f"its modules take longer than {START_S:g} s to import"
@@ -146,5 +179,12 @@ class ForkServer:
 
     def _ended(self) -> None:
         self.hear()
+        self._output.drain()
         self.close()
         self._asker.on_end(self._reason or f"its fork server ended: {in_words(self.child.exit_code or 0)}")
+
+
+def _log(data: bytes) -> None:
+    """What modules print while they are imported."""
+    for line in data.decode(errors="replace").splitlines():
+        logger.info("Python pool: %s", line)

@@ -43,15 +43,15 @@ def environment(settings: RunnerSettings, server: Mapping[str, str]) -> dict[str
 class ShortNumber:
     """A descriptor number of one digit, kept free for the child that is being started.
 
-    Children find their report pipe at it: `sh` can't write to a descriptor whose number has two.
+    Children find their report pipe at it: in `sh`, `>&$PROGRESSHUB_FD` takes one digit only (while
+    `>/dev/fd/$PROGRESSHUB_FD` takes any). There is one if this is made while few files are open.
     """
 
     def __init__(self) -> None:
         self._spare = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         number = os.dup(self._spare)
+        self._owned: Sequence[int] = (self._spare, number)
         self._number = number if number < 10 else None
-        if self._number is None:
-            os.close(number)
 
     @contextmanager
     def lent_to(self, fd: int) -> Iterator[int]:
@@ -66,13 +66,16 @@ class ShortNumber:
             os.dup2(self._spare, self._number, inheritable=False)
 
     def close(self) -> None:
-        os.close(self._spare)
-        if self._number is not None:
-            os.close(self._number)
+        """Give the numbers back. Closing again does no harm."""
+        close_all(self._owned)
+        self._owned = ()
+        self._number = None
 
 
 def start(argv: Sequence[str], cwd: str | Path, variables: Mapping[str, str], short: ShortNumber) -> Started:
     """Start a program in a session of its own; OSError or ValueError when that can't be done."""
+    if not argv:
+        raise ValueError("there is no program to start")
     reading: list[int] = []
     writing: list[int] = []
     try:

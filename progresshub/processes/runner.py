@@ -53,26 +53,26 @@ class Runner:
         self._warm = warm
         self._setups = dict(pools or {})
         self._pools: dict[str, Pool] = {}
-        self._family = Family(self._settle)
         self._short = program.ShortNumber()
         self._mark = str(uuid.uuid4())
-        self._unmarked = program.environment(settings, os.environ)
-        self._variables = {**self._unmarked, "PROGRESSHUB_SERVER": self._mark}
-        if url:
-            self._variables["PROGRESSHUB_URL"] = url
+        self._family = Family(self._mark, self._settle)
+        self._passed_on = program.environment(settings, os.environ)
+        self._own = {"PROGRESSHUB_SERVER": self._mark, **({"PROGRESSHUB_URL": url} if url else {})}
         self._guard: Guard | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
         """Become responsible for all descendants, for as long as this process lives and beyond."""
         proc.become_subreaper()
-        self._guard = Guard(self._mark, self._unmarked, self._family)
+        self._guard = Guard(self._mark, self._passed_on, self._family)
         self._tidy()
 
     async def warm(self, pool: str, setup: Setup | None = None) -> None:
         """Have a pool ready before it is needed; StartupError says why it can't be."""
         if setup is not None:
             self._setups[pool] = setup
+        if not self._warm.enabled:
+            return
         try:
             await self._pool(pool).start()
         except PoolFailed as error:
@@ -122,20 +122,28 @@ class Runner:
         self._short.close()
 
     async def _run_program(self, launch: Spawn, job: Job) -> Outcome:
-        variables = {**self._variables, "PROGRESSHUB_TASK_ID": job.task_id, **launch.env}
         made = False
         with Attempt(job, self._settings, launch.reader and launch.reader()) as attempt:
             try:
                 made = launch.cwd is None and _made(job.directory)
-                started = program.start(launch.argv, launch.cwd or job.directory, variables, self._short)
+                child, output, reports = self._start_program(launch, job)
             except (OSError, ValueError) as error:
                 return program.refused(launch.argv, error)
-            child = self._family.adopt(started.pid, job.task_id)
-            program.limit(child.pid, self._settings)
-            await self._follow(attempt, child, Channel(started.output_fd), Channel(started.report_fd, REPORT_BYTES))
+            await self._follow(attempt, child, output, reports)
         if made:
             _remove_if_empty(job.directory)
         return attempt.called_off() or of_program(attempt.verdict, child.exit_code or 0)
+
+    def _start_program(self, launch: Spawn, job: Job) -> tuple[Child, Channel, Channel]:
+        variables = {**self._passed_on, **launch.env, **self._own, "PROGRESSHUB_TASK_ID": job.task_id}
+        started = program.start(launch.argv, launch.cwd or job.directory, variables, self._short)
+        try:
+            child = self._family.adopt(started.pid, job.task_id)
+        except OSError:
+            program.close_all((started.output_fd, started.report_fd))
+            raise
+        program.limit(child.pid, self._settings)
+        return child, Channel(started.output_fd), Channel(started.report_fd, REPORT_BYTES)
 
     async def _run_call(self, launch: Call, job: Job) -> Outcome:
         with self._lent_pool(launch.pool) as pool, Attempt(job, self._settings) as attempt:
@@ -190,7 +198,14 @@ class Runner:
 
     def _new_pool(self, name: str) -> Pool:
         setup = self._setups.get(name, Setup())
-        return Pool(name, setup, settings=self._warm, variables=self._variables, family=self._family, limit=self._limit)
+        return Pool(
+            name,
+            setup,
+            settings=self._warm,
+            variables={**self._passed_on, **self._own},
+            family=self._family,
+            limit=self._limit,
+        )
 
     @contextmanager
     def _lent_pool(self, name: str) -> Iterator[Pool]:

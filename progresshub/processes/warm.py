@@ -7,6 +7,7 @@ pool that can't start tells those who wait why, and is not tried again at once.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -145,7 +146,10 @@ class Pool:
         if self._failure is not None and time.monotonic() < self._failed_until_s:
             self._fail_all(self._failure.details["reason"])
             return
-        self._forks = ForkServer(self._setup, self._variables, self._family, self)
+        try:
+            self._forks = ForkServer(self._setup, self._variables, self._family, self)
+        except OSError as error:
+            self._fail_all(os.strerror(error.errno or 0))
 
     def _fail_all(self, reason: str) -> None:
         self._failure = PoolFailed(pool=self._name, reason=reason)

@@ -55,8 +55,12 @@ def _do(job: dict[str, Any]) -> bool:
     reporter.reset()
     directory = Path(job["directory"])
     context = Context(reporter, task_id=job["task_id"], attempt=job["attempt"], directory=directory)
-    last_word = perform(job["target"], job["arguments"], context)
-    keep = _flushed() and not job["last"] and threading.active_count() == 1 and _is_childless()
+    flushed = False
+    try:
+        last_word = perform(job["target"], job["arguments"], context)
+    finally:
+        flushed = _flushed()
+    keep = flushed and not job["last"] and threading.active_count() == 1 and _is_childless()
     reporter.end(last_word, (KEEP if keep else LEAVE) + b"\n")
     return keep
 
