@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from progresshub.model import FIRST, Event, EventId, EventType, Task
-from progresshub.persistence import THINNED, Answer, Batch, Extent, Filter, Opening, Page, Place, place, words
+from progresshub.persistence import (
+    THINNED,
+    Answer,
+    Batch,
+    Extent,
+    Filter,
+    Opening,
+    Page,
+    Place,
+    holds,
+    place,
+    tokens,
+    words,
+)
 
 
 @dataclass(slots=True)
@@ -61,13 +74,13 @@ class MemoryStore:
         return dict(Counter(place(row.task) for row in self._rows.values()))
 
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page:
-        asked = wanted.text.casefold().split()
+        asked = tokens(wanted.text)
         chosen = (
             row.task
             for row in reversed(self._rows.values())
             if (before_seq is None or row.task.spec.seq < before_seq)
             and wanted.takes(place(row.task))
-            and all(word in words(row.task.spec).casefold() for word in asked)
+            and (not wanted.text.strip() or (asked and holds(words(row.task.spec), asked)))
         )
         tasks = list(islice(chosen, limit + 1))
         return Page(tasks[:limit], tasks[limit - 1].spec.seq if len(tasks) > limit else None)

@@ -6,7 +6,9 @@ at all; nothing here says when.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
@@ -21,6 +23,7 @@ THINNED = (EventType.PROGRESSED, EventType.STAGED)
 """The events that a history may lose when it grows too long."""
 
 SEARCHED_CHARS = 2_000
+_WORD = re.compile(r"[^\W_]+")
 
 
 class Place(NamedTuple):
@@ -149,3 +152,15 @@ def words(spec: Spec) -> str:
         elif isinstance(value, list):
             parts.extend(item for item in value if isinstance(item, str))
     return " ".join(parts)[:SEARCHED_CHARS]
+
+
+def tokens(text: str) -> list[str]:
+    """The words of a text as searches compare them: without case and accents."""
+    plain = "".join(char for char in unicodedata.normalize("NFD", text) if not unicodedata.combining(char))
+    return _WORD.findall(unicodedata.normalize("NFC", plain).casefold())
+
+
+def holds(text: str, wanted: Iterable[str]) -> bool:
+    """Whether each of the wanted tokens begins a word of the text."""
+    there = tokens(text)
+    return all(any(token.startswith(word) for token in there) for word in wanted)

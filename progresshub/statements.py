@@ -21,9 +21,10 @@ import msgspec
 
 from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.model import Event, EventId, EventType, Spec, Task
-from progresshub.persistence import THINNED, Accepted, Page, words
+from progresshub.persistence import THINNED, Accepted, Page, holds, tokens, words
 
 SCHEMA = 1
+LOOKED_AT = 500
 SEARCH_SCANS = 2_000
 """How many candidates one page of a search looks at before it is handed out as it is."""
 
@@ -177,13 +178,14 @@ def listed(db: sqlite3.Connection, places: list[int], before_seq: int, limit: in
 
 
 def found(db: sqlite3.Connection, text: str, places: set[int], before_seq: int, limit: int) -> Page:
-    """The newest tasks that hold all words of `text`; the newest of all may not be in the index yet."""
-    indexed = _indexed(db)
-    wanted = text.casefold().split()
+    """The newest tasks that hold all words of `text` as beginnings of words."""
+    wanted = tokens(text)
+    if not wanted:
+        return Page([], None)
     rows: list[tuple[int, bytes, bytes]] = []
-    candidates = _candidates(db, text, indexed, before_seq)
+    candidates = _candidates(db, wanted, before_seq)
     for scanned, (seq, where, spec, task, hit) in enumerate(candidates, 1):
-        if where in places and (hit or all(word in words(decode_spec(spec)).casefold() for word in wanted)):
+        if where in places and (hit or holds(words(decode_spec(spec)), wanted)):
             rows.append((seq, spec, task))
         if len(rows) == limit or scanned == SEARCH_SCANS:
             return Page([task_of(spec, task) for _, spec, task in rows], seq)
@@ -191,21 +193,25 @@ def found(db: sqlite3.Connection, text: str, places: set[int], before_seq: int, 
 
 
 def _candidates(
-    db: sqlite3.Connection, text: str, indexed: int, before_seq: int
+    db: sqlite3.Connection, wanted: list[str], before_seq: int
 ) -> Iterator[tuple[int, int, bytes, bytes, bool]]:
-    yield from db.execute(
-        "SELECT seq, place, spec, body, 0 FROM tasks WHERE seq > ? AND seq < ? ORDER BY seq DESC", (indexed, before_seq)
-    )
-    yield from db.execute(
-        "SELECT t.seq, t.place, t.spec, t.body, 1 FROM words w JOIN tasks t ON t.seq = w.rowid "
+    """First the newest tasks, each to be looked at: a common word fills a page from those, and the index, which
+    may be behind them, would list all its tasks first. Then what the index finds among the others."""
+    indexed = _indexed(db)
+    rest = before_seq
+    newest = db.execute("SELECT seq, place, spec, body FROM tasks WHERE seq < ? ORDER BY seq DESC", (before_seq,))
+    for seen, (seq, where, spec, task) in enumerate(newest):
+        if seen >= LOOKED_AT and seq <= indexed:
+            break
+        rest = seq
+        yield seq, where, spec, task, False
+    query = " ".join(f'"{word}"*' for word in wanted)
+    hits = db.execute(
+        "SELECT t.seq, t.place, t.spec, t.body FROM words w JOIN tasks t ON t.seq = w.rowid "
         "WHERE words MATCH ? AND w.rowid < ? ORDER BY w.rowid DESC",
-        (_match(text), before_seq),
+        (query, rest),
     )
-
-
-def _match(text: str) -> str:
-    """An FTS5 query: every word of the text as the beginning of a word, nothing in it as an operator."""
-    return " ".join('"' + word.replace('"', '""') + '"*' for word in text.replace("\0", "").split())
+    yield from ((*row, True) for row in hits)
 
 
 def _indexed(db: sqlite3.Connection) -> int:

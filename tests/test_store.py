@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
+from progresshub import statements
 from progresshub.errors import StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.memory import MemoryStore
 from progresshub.model import FIRST, EventId, EventType, State, Task
@@ -96,12 +97,17 @@ async def test_a_filter_takes_only_what_fits_all_of_it(store: Store) -> None:
     assert page.before_seq is None
 
 
+@pytest.mark.parametrize("looked_at", [0, 500])
 @pytest.mark.parametrize("indexed", [0, 2, 100])
-async def test_a_search_finds_words_by_their_beginnings_indexed_or_not(store: Store, indexed: int) -> None:
+async def test_a_search_finds_words_by_their_beginnings_indexed_or_not(
+    store: Store, indexed: int, looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "LOOKED_AT", looked_at)
     tasks = [
         make.task(1, title="Big Buck Bunny", payload={"url": "http://films.example/bunny.mp4"}),
         make.task(2, title="أغنية جميلة", payload={"url": "http://music.example/song.mp3"}),
-        make.task(3, title="Bunnies of the North", payload={"tags": ["hare"]}),
+        make.task(4, title="한국 영화"),
+        make.task(3, title="Bunniès of the North", payload={"tags": ["hare"]}),
     ]
     await store.commit(make.batch(*tasks))
     await store.index(indexed)
@@ -110,10 +116,32 @@ async def test_a_search_finds_words_by_their_beginnings_indexed_or_not(store: St
         return [task.spec.seq for task in (await store.page(Filter(text=text), None, limit=50)).tasks]
 
     assert await found("bunn") == [3, 1]
+    assert await found("bunnies") == await found("Bünnies") == [3]
     assert await found("bunny films") == [1]
     assert await found("أغنية") == [2]
     assert await found("hare") == [3]
+    assert await found("한국") == [4]
     assert await found('" OR NEAR( *') == []
+    assert await found("?!") == []
+    assert await found("UNNIES") == []
+
+
+async def test_a_search_goes_on_where_its_page_ended(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "hub.db")
+    await store.open(now_ms=1)
+    await store.commit(make.batch(*(make.task(seq, title="film" if seq % 2 else "song") for seq in range(1, 2_001))))
+    await store.index(1_900)
+
+    seen: list[int] = []
+    before = None
+    while True:
+        tasks, before = await store.page(Filter(text="fil"), before, limit=70)
+        seen += [task.spec.seq for task in tasks]
+        if before is None:
+            break
+
+    assert seen == list(range(1_999, 0, -2))
+    await store.close(now_ms=2)
 
 
 async def test_history_is_oldest_first_from_its_start_and_of_the_asked_types(store: Store) -> None:
