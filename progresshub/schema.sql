@@ -53,4 +53,4 @@ CREATE TABLE settings (
 
 -- Words of a task for people's searches, filled in behind the tasks: rows up to
 -- settings['indexed'] are in it.
-CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = "unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE words USING fts5 (text, content = '', tokenize = "unicode61 remove_diacritics 0");

@@ -226,7 +226,8 @@ def index(db: sqlite3.Connection, limit: int) -> int:
         ).fetchall()
         if rows:
             db.executemany(
-                "INSERT INTO words (rowid, text) VALUES (?, ?)", [(seq, words(decode_spec(spec))) for seq, spec in rows]
+                "INSERT INTO words (rowid, text) VALUES (?, ?)",
+                [(seq, _indexable(decode_spec(spec))) for seq, spec in rows],
             )
             db.execute("INSERT OR REPLACE INTO settings VALUES ('indexed', ?)", (rows[-1][0],))
     return len(rows)
@@ -236,5 +237,10 @@ def unindex(db: sqlite3.Connection, tasks: list[Task]) -> None:
     indexed = _indexed(db)
     db.executemany(
         "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
-        [(task.spec.seq, words(task.spec)) for task in tasks if task.spec.seq <= indexed],
+        [(task.spec.seq, _indexable(task.spec)) for task in tasks if task.spec.seq <= indexed],
     )
+
+
+def _indexable(spec: Spec) -> str:
+    """A task's words as the index keeps them: taken apart as searches are, whatever the tokenizer would do."""
+    return " ".join(tokens(words(spec)))
