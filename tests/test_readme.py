@@ -1,0 +1,77 @@
+"""What README tells people to type does what it says."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from pathlib import Path
+
+from tests import serving
+from tests.media import File, make_video, media_server
+from tests.wait import PATIENCE_S
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def shell_blocks(heading: str) -> list[str]:
+    (section,) = re.findall(rf"^## {heading}$(.*?)(?=^## |\Z)", README, re.MULTILINE | re.DOTALL)
+    return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+
+
+async def typed(script: str, url: str, **environment: str) -> str:
+    """What a shell prints that is given these lines, with our server's address in place of the usual one."""
+    shell = await asyncio.create_subprocess_exec(
+        "bash",
+        "-euo",
+        "pipefail",
+        "-c",
+        script.replace("localhost:8080", url.removeprefix("http://")),
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        out, _ = await shell.communicate()
+    assert shell.returncode == 0, out
+    return out.decode()
+
+
+async def test_its_download_arrives_and_is_watched(tmp_path: Path) -> None:
+    film = make_video(tmp_path).read_bytes()
+    async with media_server() as media, serving.process(tmp_path / "data") as server:
+        url = media.add("film.mp4", File(content=film))
+
+        said = await typed(shell_blocks("Try it")[0], server.url, MEDIA=url)
+
+    assert "event: done" in said
+    assert f'"size":{len(film)}' in said
+
+
+async def test_its_outside_work_is_reported_to_the_end(tmp_path: Path) -> None:
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Try it")[1], server.url)
+
+    assert re.findall(r'"percentage":(\d+)', said) == ["42", "70", "100"] * 2
+    assert said.count("event: history") == 3
+
+
+async def test_its_function_is_a_task_type(tmp_path: Path) -> None:
+    (source,) = re.findall(r"```python\n(from progresshub import Context.*?)```", README, re.DOTALL)
+    (tmp_path / "chores.py").write_text(source)
+    flags = ('python.modules=["chores"]', f'python.path=["{tmp_path}"]')
+
+    async with serving.serving(tmp_path / "data", *flags) as client:
+        task = await client.ended(await client.submit("resize", {"files": ["a.png", "b.png"]}))
+        async with client.session.get(f"{client.url}/api/v1/tasks/{task['id']}/logs") as response:
+            log = await response.text()
+
+    assert (task["state"], task["result"]) == ("completed", 2)
+    assert log == "resizing a.png to 800\nresizing b.png to 800\n"
+
+
+async def test_its_script_runs_without_a_server() -> None:
+    (source,) = re.findall(r"```python\n(from progresshub.report.*?)```", README, re.DOTALL)
+
+    said = await typed(f"python - <<'END'\n{source}\nEND", "http://nowhere")
+
+    assert said.split() == ["one", "two", "three"]
