@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Type, TypeVar, Union
 
 GAP_S = 0.05
-"""Between two reports that say nothing but how far it is; the newest waits for its turn."""
+"""Between two reports that say nothing but how far it is; the newest waits for its turn, and no longer."""
 RESULT_BYTES = 1_048_576
 """A result larger than this is replaced by a note that says so."""
 
@@ -51,6 +51,7 @@ class Reporter:
         self._waiting: Fields = {}
         self._said: Fields = {}
         self._not_before_s = 0.0
+        self._timer: Optional[threading.Timer] = None
         self._plan: Dict[str, float] = {}
         self._steps: List[str] = []
 
@@ -142,6 +143,20 @@ class Reporter:
                 self._send(fields)
             else:
                 self._wait(fields)
+                self._send_in_time()
+
+    def _send_in_time(self) -> None:
+        """See to it that the newest report is sent in its turn, even if none follows that would take it along."""
+        if self._timer is None:
+            self._timer = threading.Timer(self._not_before_s - time.monotonic(), self._send_due)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _send_due(self) -> None:
+        with self._lock:
+            self._timer = None
+            if self._waiting:
+                self._send({})
 
     def _is_news(self, fields: Fields) -> bool:
         if "status" in fields or "steps" in fields:

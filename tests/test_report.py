@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -52,6 +53,12 @@ def pipe() -> Iterator[Pipe]:
     pipe.close()
 
 
+@pytest.fixture(autouse=True)
+def nobody_hurries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow the machine is, what waits for its turn waits for longer than a test takes."""
+    monkeypatch.setattr(report, "GAP_S", 3600.0)
+
+
 def run_script(text: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
     environment = {name: value for name, value in environment.items() if value}
@@ -80,6 +87,18 @@ def test_mere_progress_is_thinned_out_and_the_newest_is_sent_at_the_end(pipe: Pi
     assert len(said) < 500
     assert said[0] == 0.0
     assert said[-1] == 99.9
+
+
+def test_the_newest_progress_is_sent_in_time_though_no_other_follows(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "GAP_S", 0.01)
+    reporter = Reporter(pipe.writing)
+
+    for percent in range(1, 6):
+        reporter.report(percent)
+    while pipe.said()[-1]["percent"] != 5.0:
+        assert select.select([pipe.reading], [], [], 10)[0]
 
 
 def test_a_new_stage_or_message_does_not_wait(pipe: Pipe) -> None:
