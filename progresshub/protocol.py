@@ -19,12 +19,17 @@ MESSAGE_CHARS = 2_000
 NAME_CHARS = 200
 METADATA_BYTES = 16_384
 RESULT_BYTES = 1_048_576
+MOST_DEEP = 254
 
 
 class BadReport(HubError):
     """This is not a progress report: {reason}."""
 
     code = "bad_report"
+
+
+class TooDeep(ValueError):
+    """JSON that nobody could walk through without running out of stack."""
 
 
 class StepPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +71,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     retry: bool = True
 
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]|\x1b\[[0-9;?]*[ -/]*[@-~]")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 _RATIO = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d+(?:\.\d+)?)")
 _FAILED = re.compile(r"failed(?::\s*(.*))?", re.DOTALL)
@@ -75,10 +80,21 @@ _FAILED = re.compile(r"failed(?::\s*(.*))?", re.DOTALL)
 def parse(line: bytes) -> Report:
     """Read one line that a child wrote to its report descriptor, or a JSON body of a POST."""
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        value = decode(line)
+    except (orjson.JSONDecodeError, TooDeep) as error:
         raise BadReport(reason=str(error)) from None
     return from_json(value)
+
+
+def decode(data: bytes) -> Any:
+    """JSON as a value that is safe to walk through: none of it is nested deeper than MOST_DEEP."""
+    value = orjson.loads(data)
+    if data.count(b"[") + data.count(b"{") > MOST_DEEP:
+        try:
+            orjson.dumps(value)  # goes as deep as that, and much faster than we could count
+        except orjson.JSONEncodeError:
+            raise TooDeep(f"it is nested more than {MOST_DEEP} deep") from None
+    return value
 
 
 def from_json(value: Any) -> Report:

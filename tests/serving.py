@@ -52,6 +52,13 @@ class Stream:
                     return Event(fields.get("id", ""), fields.get("event", "message"), orjson.loads(fields["data"]))
         return None
 
+    async def until(self, name: str) -> Event:
+        """The next event of that name; what comes before it is passed over."""
+        while (event := await self.next()) is not None:
+            if event.name == name:
+                return event
+        raise AssertionError(f"the stream ended before there was {name}")
+
     async def rest(self) -> list[Event]:
         """All that still comes, to the end of the stream."""
         events = []
@@ -125,7 +132,8 @@ async def serving(data: Path, *flags: str, file: Path | None = None, token: str 
     server = Server(loaded, {})
     started: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(server.run(started.set_result))
-    await asyncio.wait([started, running], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+    either: list[asyncio.Future[Any]] = [started, running]
+    await asyncio.wait(either, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
     if not started.done():
         await running
     try:
@@ -135,6 +143,16 @@ async def serving(data: Path, *flags: str, file: Path | None = None, token: str 
         server.stop()
         async with asyncio.timeout(PATIENCE_S):
             await running
+
+
+def command_file(folder: Path, **programs: str) -> Path:
+    """A settings file with Python programs that clients may run by name."""
+    path = folder / "config.toml"
+    with path.open("w") as file:
+        for name, program in programs.items():
+            argv = orjson.dumps([sys.executable, "-c", program]).decode()
+            file.write(f"[commands.{name}]\nargv = {argv}\n")
+    return path
 
 
 class Process:

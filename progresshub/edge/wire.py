@@ -13,14 +13,15 @@ from aiohttp import web
 
 from progresshub.errors import InvalidRequest
 from progresshub.model import EventId
+from progresshub.protocol import TooDeep, decode
 
 T = TypeVar("T")
 
 UNITS_MS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3, "m": 60e3, "h": 3600e3}
 LONGEST_MS = 292 * 365 * 86_400_000
-_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-_ID = re.compile(r"(\d{1,15})(?:-(\d{1,15}))?")
+_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_ID = re.compile(r"(\d{1,15})(?:-(\d{1,15}))?", re.ASCII)
 
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -32,9 +33,11 @@ def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = Non
 def read(data: bytes, kind: type[T]) -> T:
     """A JSON body as a value of that type, or InvalidRequest that says what is wrong with it."""
     try:
-        return msgspec.convert(orjson.loads(data), kind)
+        return msgspec.convert(decode(data), kind)
     except orjson.JSONDecodeError as error:
         raise InvalidRequest(reason=f"not JSON: {error}") from None
+    except TooDeep as error:
+        raise InvalidRequest(reason=str(error)) from None
     except msgspec.ValidationError as error:
         raise InvalidRequest(reason=str(error)) from None
 

@@ -22,6 +22,7 @@ ORIGIN = "queues"
 PAGE = 500
 
 Metadata = dict[str, Any]
+QueueName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE)]
 
 
@@ -30,7 +31,7 @@ class NewTask(msgspec.Struct, kw_only=True):
 
     type: str
     payload: dict[str, Any]
-    queue: str = "default"
+    queue: QueueName = "default"
     priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 0
     title: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
     max_retries: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
