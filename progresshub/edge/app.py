@@ -15,7 +15,7 @@ from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard
 from progresshub.edge.routes import Call, Dialect, Route
 from progresshub.edge.wire import read, read_query
-from progresshub.errors import HubError, InvalidRequest, TooLarge, TooSlow, UnknownPath, WrongMethod
+from progresshub.errors import HubError, InvalidRequest, TooLarge, TooSlow, Unavailable, UnknownPath, WrongMethod
 from progresshub.hub import Hub
 from progresshub.settings import Config
 from progresshub.supervisor import supervised
@@ -42,7 +42,8 @@ class Site:
         for dialect in (*self._dialects, self._fallback):
             for route in dialect.routes:
                 handler = partial(self._serve, route)
-                app.router.add_route(route.method, self._config.server.base_path + route.path, handler, name=None)
+                for method in (route.method, hdrs.METH_HEAD) if route.method == hdrs.METH_GET else (route.method,):
+                    app.router.add_route(method, self._config.server.base_path + route.path, handler)
         return app
 
     def _owner(self, path: str) -> Dialect:
@@ -60,6 +61,8 @@ class Site:
             with supervised(f"{request.method} {request.path}"):
                 response = await self._handled(request, handler)
         except HubError as error:
+            if request.writer.output_size:  # an answer is under way already; all that can be done is to break it off
+                raise ConnectionResetError from error
             response = self._owner(request.path).refuse(error)
             if error.code == "unauthorized":
                 response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
@@ -83,6 +86,8 @@ class Site:
             raise WrongMethod(path=request.path, method=error.method) from None
         except web.HTTPRequestEntityTooLarge:
             raise TooLarge(limit_bytes=self._config.limits.body_bytes) from None
+        except ConnectionError:
+            raise Unavailable(reason="the client has left") from None
         return response
 
     async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:

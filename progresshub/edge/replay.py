@@ -16,9 +16,9 @@ async def replay(hub: Hub, task: Task, after: EventId, frames: Frames, stream: S
     last: Event | None = None
     while True:
         events = await hub.store.history(task, start=_following(after), types=ENTRIES, limit=PIECE)
-        for event in events:
-            await stream.send(b"".join(map(lines, frames(event))))
-            last, after = event, event.id
+        await stream.send(b"".join(lines(frame) for event in events for frame in frames(event)))
+        if events:
+            last, after = events[-1], events[-1].id
         if len(events) < PIECE:
             return last
 

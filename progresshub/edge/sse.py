@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from progresshub.bus import Encoding
 from progresshub.model import Event, EventId
@@ -77,7 +77,9 @@ class Stream:
             self._response.enable_chunked_encoding()
         await self._response.prepare(self._request)
         transport = self._request.transport
-        if isinstance(transport, asyncio.Transport):
+        if self._request.method == hdrs.METH_HEAD:
+            self.finish()
+        elif isinstance(transport, asyncio.Transport):
             self._transport = transport
             sock = transport.get_extra_info("socket")
             if self._settings.send_buffer_bytes and sock is not None:
@@ -85,9 +87,17 @@ class Stream:
         await self.send(b"retry: %d\n\n" % self._settings.retry_ms)
 
     async def send(self, data: bytes) -> None:
-        """Write to this watcher alone, at its pace. Only before its subscription is released."""
-        if data:
-            await self._response.write(data)
+        """Write to this watcher alone, at its pace. Only before its subscription is released.
+
+        One that takes nothing for too long is cut off, as it would be later on.
+        """
+        if not data or self._over.done():
+            return
+        try:
+            async with asyncio.timeout(self._settings.stalled_deadline_s):
+                await self._response.write(data)
+        except (TimeoutError, ConnectionError):
+            self.cut()
 
     async def wait(self) -> web.StreamResponse:
         """Until it is over; the subscription writes meanwhile."""
