@@ -97,11 +97,17 @@ async def latest(call: Call[OfQueue, None]) -> web.Response:
     if task.entry is None:
         raise NoProgress(task_id=task.id)
     if task.progress is None and not task.final:  # a new attempt has begun and said nothing yet
-        await call.hub.kept()
-        past = await call.hub.store.history(task, start=task.entry, types=ENTRIES, limit=1)
-        task = past[0].task if past else task
+        task = await _last_recorded(call.hub, task)
     at = task.entry or FIRST
     return reply(Latest(words.entry(task, at), task.final, str(at), words.status(task)))
+
+
+async def _last_recorded(hub: Hub, task: Task) -> Task:
+    """The task as it was at its last entry that is kept; not every one is."""
+    await hub.kept()
+    _, _, last = await hub.store.extent(task, ENTRIES)
+    past = [] if last is None else await hub.store.history(task, start=last, types=ENTRIES, limit=1)
+    return past[0].task if past else task
 
 
 async def history(call: Call[StartQuery, None]) -> web.Response:
@@ -137,7 +143,7 @@ async def report(call: Call[None, bytes]) -> web.Response:
 
 
 def _read(content_type: str, body: bytes) -> Report:
-    if content_type == JSON:
+    if content_type == JSON or body.startswith(b"{"):  # curl -d says "form" of whatever it sends
         return parse(body)
     try:
         return parse_text(body.decode())
