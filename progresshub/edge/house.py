@@ -167,10 +167,14 @@ async def metrics_text(call: Call[None, None]) -> web.Response:
 
 
 async def launch(call: Call[LaunchQuery, None]) -> web.Response:
-    """Where the start-up line's address leads: logged in, and on to the page. Whoever is in already just goes on."""
+    """Where the start-up line's address leads: logged in, and on to the page.
+
+    Whoever is in already just goes on, and so do programs that only look whether there is something.
+    """
     tokens = call.request.app[TOKENS]
     on = web.Response(status=303, headers={"Location": f"{call.config.server.base_path}/", **PRIVATE})
-    if tokens.session(call.request.cookies.get(tokens.cookie, "")) is not None:
+    known = tokens.session(call.request.cookies.get(tokens.cookie, "")) is not None
+    if known or call.request.method == "HEAD":
         return on
     return _logged_in(call, _redeem(call, call.query.code), on)
 
