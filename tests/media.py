@@ -131,10 +131,18 @@ def _head(request: web.Request, file: File) -> tuple[web.StreamResponse, int]:
 
 def make_video(directory: Path) -> Path:
     """A second of picture and sound as a small mp4; skips where there is no ffmpeg."""
+    return _make(directory / "video.mp4", "-movflags", "+faststart")
+
+
+def make_manifest(directory: Path) -> Path:
+    """The same as a DASH manifest, with picture and sound in files of their own beside it."""
+    return _make(directory / "video.mpd", "-f", "dash")
+
+
+def _make(path: Path, *arguments: str) -> Path:
     if shutil.which("ffmpeg") is None:
         pytest.skip("ffmpeg is not installed, so there is no real video to test with")
-    path = directory / "video.mp4"
     sources = ["-f", "lavfi", "-i", "testsrc=d=1:r=10:s=160x120", "-f", "lavfi", "-i", "sine=d=1"]
-    codecs = ["-c:v", "mpeg4", "-c:a", "aac", "-shortest", "-movflags", "+faststart"]
+    codecs = ["-c:v", "mpeg4", "-c:a", "aac", "-shortest", *arguments]
     subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-y", *sources, *codecs, path], check=True, timeout=60)
     return path

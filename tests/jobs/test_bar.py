@@ -1,6 +1,6 @@
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from progresshub.jobs.ytdlp.bar import Bar
@@ -12,7 +12,7 @@ class Told:
     def __init__(self, *formats: dict[str, Any], reports_per_s: float = 8) -> None:
         self.reports: list[dict[str, Any]] = []
         self.now_s = 0.0
-        self.bar = Bar(self._progress, reports_per_s, lambda: self.now_s)
+        self.bar = Bar(self._progress, reports_per_s, "mp4", lambda: self.now_s)
         self.bar.plan({"title": "Song", "requested_formats": list(formats)})
 
     def _progress(self, percent: float | None = None, **rest: Any) -> None:
@@ -78,13 +78,22 @@ def test_reports_keep_to_their_rate_and_the_end_of_a_file_does_not_wait():
     assert [report["current"] for report in told.reports[1:]] == [100, 300, 500, 700, 900, 1000]
 
 
-def test_processing_is_a_stage():
+def test_processing_is_a_stage_said_once():
     told = Told()
 
-    for name in ("MoveFiles", "Merger"):
+    for name in ("MoveFiles", "Merger", "Merger"):
         told.bar.on_processing({"status": "started", "postprocessor": name})
 
     assert [report["stage"] for report in told.reports] == ["downloading", "merging"]
+
+
+def test_only_a_container_that_is_changed_is_worth_a_word():
+    told = Told()
+
+    for extension in ("mp4", "mkv"):
+        told.bar.on_processing({"status": "started", "postprocessor": "VideoRemuxer", "info_dict": {"ext": extension}})
+
+    assert [report["message"] for report in told.reports[1:]] == ["Changing the container"]
 
 
 HOOKS = st.tuples(
@@ -97,6 +106,7 @@ SIZES = st.lists(st.one_of(st.none(), st.integers(0, 10**6)), min_size=1, max_si
 
 
 @given(sizes=SIZES, hooks=st.lists(HOOKS, max_size=30))
+@example(sizes=[None, None], hooks=[("finished", None, None, 513410.8508868891), ("finished", None, 157678, None)])
 def test_the_percentage_never_goes_back_and_never_leaves_its_bounds(sizes, hooks):
     told = Told(*[{"filesize": size} for size in sizes])
 

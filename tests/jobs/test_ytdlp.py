@@ -10,7 +10,7 @@ import pytest_asyncio
 from progresshub.jobs.download import kind
 from progresshub.settings import Downloads
 from tests.forker import forker
-from tests.media import File, Gate, make_video, media_server
+from tests.media import File, Gate, make_manifest, make_video, media_server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -71,7 +71,7 @@ async def test_the_file_arrives_as_it_is(warm, media, directory):
         "title": "song", "thumbnail": None, "duration_s": None,
     }  # fmt: skip
     assert reports[0]["stage"] == "extracting"
-    assert {report.get("stage") for report in reports[1:]} <= {"downloading", "processing", None}
+    assert {report["stage"] for report in reports[1:]} == {"downloading"}
 
 
 async def test_the_percentage_only_grows_and_ends_at_a_hundred(warm, media, directory):
@@ -172,7 +172,20 @@ async def test_a_hostile_name_stays_in_the_directory(warm, media, directory, nam
 
     assert last["status"] == "done"
     assert digest((directory / last["result"]["path"]).read_bytes()) == digest(CONTENT)
+    assert last["result"]["path"].isascii()
     assert outside(directory) == []
+
+
+async def test_a_link_that_leads_outside_is_not_followed(warm, media, directory, tmp_path):
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(b"secret")
+    (directory / "song.mp4").symlink_to(secret)
+    url = media.add("song.mp4", File(content=CONTENT))
+
+    *_, last = await warm.run(TARGET, asking(url), directory)
+
+    assert (last["status"], last["error_type"], last["retry"]) == ("failed", "outside", False)
+    assert secret.read_bytes() == b"secret"
 
 
 @pytest.mark.parametrize("title", ["../../x", "/etc/passwd", "%(id)s", "a/b\\c", "مرحبا 🎵", "..."])
@@ -202,3 +215,21 @@ async def test_a_video_stays_byte_for_byte_when_its_container_is_the_wanted_one(
     *_, last = await warm.run(TARGET, asking(url, format="mp4"), directory)
 
     assert digest((directory / last["result"]["path"]).read_bytes()) == digest(video)
+
+
+async def test_picture_and_sound_are_fetched_apart_and_put_together(warm, media, directory, tmp_path):
+    manifest = make_manifest(tmp_path)
+    for path in tmp_path.iterdir():
+        if path.is_file():
+            kind_of_content = "application/dash+xml" if path == manifest else "video/mp4"
+            media.add(path.name, File(content=path.read_bytes(), content_type=kind_of_content))
+
+    *reports, last = await warm.run(TARGET, asking(f"{media.base}/{manifest.name}", format="mp4"), directory)
+
+    percents = [report["percent"] for report in reports if "percent" in report]
+    stages = list(dict.fromkeys(report["stage"] for report in reports))
+    assert (last["status"], [path.name for path in directory.iterdir()]) == ("done", ["video.mp4"])
+    assert stages == ["extracting", "downloading", "merging"]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert reports[-1].get("metadata", reports[1]["metadata"])["parts"] == 2

@@ -20,14 +20,14 @@ from progresshub.jobs.functions import Context
 from progresshub.jobs.ytdlp.bar import Bar, about
 from progresshub.jobs.ytdlp.failures import explain
 from progresshub.jobs.ytdlp.loopback import one_file_at
-from progresshub.jobs.ytdlp.options import options
+from progresshub.jobs.ytdlp.options import CONTAINERS, options
 
 WARMTH = {"socket_timeout_s": 5.0, "buffer_bytes": 65_536, "reports_per_s": 8.0}
 
 
 def download(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Fetch what `request` (a checked payload of the kind) asks for; `settings` are those of `[downloads]`."""
-    bar = Bar(ctx.progress, settings["reports_per_s"])
+    bar = Bar(ctx.progress, settings["reports_per_s"], CONTAINERS.get(request["format"]))
     ctx.progress(stage="extracting", message="Looking for the media")
     try:
         info = fetch(request["url"], options(request, settings, ctx.directory), bar)

@@ -42,19 +42,28 @@ class Part:
 
 
 class Bar:
-    """Listens to the hooks and calls `progress` (that of a Context), at most `reports_per_s` times."""
+    """Listens to the hooks and calls `progress` (that of a Context), at most `reports_per_s` times.
+
+    `container` is the one the file is to have in the end: what has it already is not changed again.
+    """
 
     def __init__(
-        self, progress: Callable[..., None], reports_per_s: float, now_s: Callable[[], float] = time.monotonic
+        self,
+        progress: Callable[..., None],
+        reports_per_s: float,
+        container: str | None = None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._progress = progress
         self._gap_s = 1 / reports_per_s
+        self._container = container
         self._now_s = now_s
         self._not_before_s = 0.0
         self._parts = [Part()]
         self._finished = 0
         self._percent = 0.0
         self._about: dict[str, Any] = {}
+        self._processing = ""
 
     def plan(self, info: Mapping[str, Any]) -> None:
         """Learn what is going to be fetched, before the first byte of it."""
@@ -76,14 +85,18 @@ class Bar:
         elif self._now_s() < self._not_before_s:
             return
         self._not_before_s = self._now_s() + self._gap_s
-        self._report(status.get("speed"))
+        self._report(status.get("speed") or None)
 
     def on_processing(self, status: Mapping[str, Any]) -> None:
         """The hook for what is done with the files afterwards."""
         name = status["postprocessor"]
-        if status["status"] == "started" and name in STAGES:
-            stage, message = STAGES[name]
-            self._progress(stage=stage, message=message)
+        if status["status"] != "started" or name not in STAGES or name == self._processing:
+            return
+        if name == "VideoRemuxer" and status["info_dict"].get("ext") == self._container:
+            return
+        self._processing = name
+        stage, message = STAGES[name]
+        self._progress(stage=stage, message=message)
 
     def _report(self, speed_bps: float | None) -> None:
         current = sum(part.done_bytes for part in self._parts)
@@ -109,7 +122,7 @@ class Bar:
             return None
         whole = sum(part.size_bytes or average for part in self._parts)
         done = sum(min(part.done_bytes, part.size_bytes or average) for part in self._parts)
-        self._percent = max(self._percent, 100 * done / whole)
+        self._percent = max(self._percent, 100 * (done / whole))
         return self._percent
 
     def _metadata(self) -> dict[str, Any]:

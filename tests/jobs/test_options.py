@@ -1,0 +1,44 @@
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import pytest
+import yt_dlp
+
+from progresshub.jobs.download import Format
+from progresshub.jobs.ytdlp.options import options, selector
+
+SETTINGS = {"socket_timeout_s": 5.0, "buffer_bytes": 65_536, "reports_per_s": 8.0}
+QUALITIES = [None, "best", "worst", "720p", "192k"]
+
+
+@pytest.mark.parametrize(("wanted", "quality"), list(product(get_args(Format), QUALITIES)))
+def test_every_request_makes_options_that_yt_dlp_takes(wanted, quality):
+    request = {"format": wanted, "quality": quality, "embed_thumbnail": True}
+
+    with yt_dlp.YoutubeDL(options(request, SETTINGS, Path("/srv")), auto_init=False) as downloader:
+        assert downloader.format_selector is not None
+
+
+def test_a_height_bounds_the_picture_and_never_leaves_nothing():
+    choices = selector({"format": "mp4", "quality": "720p"}).split("/")
+
+    assert choices[0] == "bv*[height<=720][ext=mp4]+ba[ext=m4a]"
+    assert choices[-1] == "b"
+
+
+def test_a_format_of_the_site_is_taken_as_it_is():
+    assert selector({"format": "mp4", "format_id": "137+140", "quality": "720p"}) == "137+140"
+
+
+def test_a_bitrate_is_for_the_sound():
+    (step,) = options({"format": "mp3", "quality": "192k"}, SETTINGS, Path("/srv"))["postprocessors"]
+
+    assert (step["preferredcodec"], step["preferredquality"]) == ("mp3", "192")
+
+
+def test_partial_files_are_kept_and_nothing_of_the_user_takes_part():
+    made = options({"format": "best"}, SETTINGS, Path("/srv"))
+
+    assert (made["continuedl"], made["nopart"], made["cachedir"], made["usenetrc"]) == (True, False, False, False)
+    assert not {"cookiefile", "cookiesfrombrowser", "exec_cmd", "external_downloader", "config_locations"} & made.keys()
