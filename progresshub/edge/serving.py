@@ -37,7 +37,9 @@ class Serving:
         await self._runner.setup()
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is not None:
+            self._drop_connections()
         await self.end()
 
     async def open(self, sockets: Iterable[socket.socket]) -> None:
@@ -63,6 +65,13 @@ class Serving:
         """Close every connection, those that are being answered after the grace."""
         self.refuse_connections()
         await self._runner.cleanup()
+
+    def _drop_connections(self) -> None:
+        """No grace for anybody: who asks for the end a second time does not want to wait."""
+        inside = self._runner.server
+        for protocol in () if inside is None else inside.connections:
+            if protocol.transport is not None:
+                protocol.transport.abort()
 
 
 def _logger() -> logging.Logger:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import orjson
 
 from progresshub.processes import proc
 from tests.faults import workshop
 from tests.faults.load import Sort
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 
 SETTINGS = """
 [commands.work]
@@ -46,6 +50,11 @@ class Shop:
         settings.write_text(SETTINGS.format(script=script, path=path))
         self.environment = {"PROGRESSHUB_CONFIG": str(settings)}
 
+    def log(self) -> str:
+        """What the servers wrote to their standard error."""
+        path = self.data.with_suffix(".err")
+        return path.read_text() if path.exists() else ""
+
     def worked(self) -> list[Line]:
         lines = (line.split() for line in self.ledger.read_text().splitlines())
         return [Line(word, task_id, int(pid), int(started)) for word, task_id, pid, started in lines]
@@ -68,6 +77,18 @@ class Shop:
 
     def work(self, sleep_s: float) -> dict[str, Any]:
         return {"payload": {"ledger": str(self.ledger), "sleep_s": sleep_s}}
+
+
+@contextmanager
+def half_a_request(url: str) -> Iterator[socket.socket]:
+    """A connection whose request has been announced and never comes."""
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname or "", address.port or 0), PATIENCE_S) as connection:
+        connection.sendall(
+            b"POST /api/v1/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000\r\n\r\n{"
+        )
+        yield connection
 
 
 def left_of(url: str) -> list[int]:

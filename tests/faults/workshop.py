@@ -18,16 +18,19 @@ SCRIPT = """
 ledger=$1 sleep_s=$2
 read -r stat < /proc/$$/stat
 set -- ${stat##*) }
-echo "begin $PROGRESSHUB_TASK_ID $$ ${20}" >> "$ledger"
+note() { echo "$1 $PROGRESSHUB_TASK_ID $$ $started" >> "$ledger"; }
+started=${20}
+note begin
 if [ "$sleep_s" = long ]; then
+    trap 'note int' INT
+    trap 'note term' TERM
     setsid sleep 600 &
-    trap '' INT TERM
-    sleep 600
-else
-    sleep "$sleep_s"
+    while :; do sleep 600 & wait $!; done
 fi
-echo "end $PROGRESSHUB_TASK_ID $$ ${20}" >> "$ledger"
+sleep "$sleep_s"
+note end
 """
+"""`long` ends for nobody and leaves a child in a session of its own."""
 
 
 @task
