@@ -70,10 +70,10 @@ class Kind:
 
     `schema` is the JSON Schema of the payload; `check` returns the payload with its defaults filled
     in, or raises InvalidPayload; `title` names a task for people. `recovery` says what becomes of a
-    task that a server's death cut off. `timeout_ms` (or `timeout_of` a payload, if that is
-    there: None is no bound) and `max_retries` hold where the task says none,
-    `retention_ms` and `backoff_s` where None as they do for all kinds. Nothing is run for an
-    `external` kind: it is active from the start and hears of its progress from outside.
+    task that a server's death cut off. `timeout_ms` (or what `timeout_of` says of a payload; None is
+    no bound) and `max_retries` hold where the task says none; `retention_ms` and `backoff_s` are
+    those of all kinds where they are None. Nothing is run for an `external` kind: it is active from
+    the start and hears of its progress from outside.
     """
 
     name: str

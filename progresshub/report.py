@@ -24,7 +24,8 @@ from types import TracebackType
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Type, TypeVar, Union
 
 GAP_S = 0.05
-"""Between two reports that say nothing but how far it is; the newest waits for its turn, and no longer."""
+"""Between two reports that say nothing but how far it is, unless `pace` says otherwise; the newest waits for its
+turn, and no longer."""
 RESULT_BYTES = 1_048_576
 """A result larger than this is replaced by a note that says so."""
 
@@ -50,6 +51,7 @@ class Reporter:
         self._open = False
         self._waiting: Fields = {}
         self._said: Fields = {}
+        self._gap_s = GAP_S
         self._not_before_s = 0.0
         self._timer: Optional[threading.Timer] = None
         self._plan: Dict[str, float] = {}
@@ -97,6 +99,10 @@ class Reporter:
             if "step" in self._waiting:
                 self._send({})
             self._send(fields, mark)
+
+    def pace(self, reports_per_s: float) -> None:
+        """Let mere progress through that often at the most."""
+        self._gap_s = 1 / reports_per_s
 
     def steps(self, plan: Plan) -> None:
         """Declare the steps to come, by name; with a mapping, each with its share of the whole."""
@@ -175,7 +181,7 @@ class Reporter:
         fields, self._waiting = self._waiting, {}
         if fields:
             self._said = {**self._said, **fields}
-            self._not_before_s = time.monotonic() + GAP_S
+            self._not_before_s = time.monotonic() + self._gap_s
             self._write(encode(fields) + mark)
 
     def _write(self, line: bytes) -> None:

@@ -48,7 +48,9 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 
 def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int, now_ms: int) -> Spec:
     """The spec of a new task; `payload` is the asked one as the kind checked it."""
-    timeout_ms = kind.timeout_ms if asked.timeout_ms is None else asked.timeout_ms
+    timeout_ms = asked.timeout_ms
+    if timeout_ms is None:
+        timeout_ms = kind.timeout_ms if kind.timeout_of is None else kind.timeout_of(payload)
     unique = asked.unique_ms is not None and asked.unique_ms > 0
     return Spec(
         id=str(uuid4()),

@@ -49,8 +49,8 @@ class Context:
     """What a running function knows of its task, and how it speaks of its progress.
 
     `progress(percent=None, *, current=None, total=None, unit=None, stage=None, message=None, …)`,
-    `steps({"fetch": 1, "encode": 5})`, `with step("fetch"):` and `track(iterable)` are those of
-    `progresshub.report`.
+    `pace(reports_per_s)`, `steps({"fetch": 1, "encode": 5})`, `with step("fetch"):` and
+    `track(iterable)` are those of `progresshub.report`.
     """
 
     def __init__(self, reporter: Reporter, *, task_id: str, attempt: int, directory: Path) -> None:
@@ -58,6 +58,7 @@ class Context:
         self.attempt = attempt
         self._directory = directory
         self.progress = reporter.report
+        self.pace = reporter.pace
         self.steps = reporter.steps
         self.step = reporter.step
         self.track = reporter.track

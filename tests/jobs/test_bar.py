@@ -7,12 +7,11 @@ from progresshub.jobs.ytdlp.bar import Bar
 
 
 class Told:
-    """Keeps what a bar reports; `now_s` is the time that the test says it is."""
+    """Keeps what a bar reports."""
 
-    def __init__(self, *formats: dict[str, Any], reports_per_s: float = 8) -> None:
+    def __init__(self, *formats: dict[str, Any]) -> None:
         self.reports: list[dict[str, Any]] = []
-        self.now_s = 0.0
-        self.bar = Bar(self._progress, reports_per_s, "mp4", lambda: self.now_s)
+        self.bar = Bar(self._progress, "mp4")
         self.bar.plan({"title": "Song", "requested_formats": list(formats)})
 
     def _progress(self, percent: float | None = None, **rest: Any) -> None:
@@ -21,7 +20,6 @@ class Told:
     def hear(
         self, downloaded: float | None, total: float | None = None, status: str = "downloading", **rest: Any
     ) -> Any:
-        self.now_s += 1
         self.bar.on_progress({"status": status, "downloaded_bytes": downloaded, "total_bytes": total, **rest})
         return self.reports[-1]
 
@@ -66,16 +64,6 @@ def test_a_part_that_was_there_already_counts_as_done():
     told = Told({"filesize": 900}, {"filesize": 100})
 
     assert told.hear(None, 900, "finished")["percent"] == 90
-
-
-def test_reports_keep_to_their_rate_and_the_end_of_a_file_does_not_wait():
-    told = Told(reports_per_s=0.5)
-
-    for done in range(100, 1000, 100):
-        told.hear(done, 1000)
-    told.hear(1000, 1000, "finished")
-
-    assert [report["current"] for report in told.reports[1:]] == [100, 300, 500, 700, 900, 1000]
 
 
 def test_processing_is_a_stage_said_once():

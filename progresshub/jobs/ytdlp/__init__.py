@@ -22,12 +22,13 @@ from progresshub.jobs.ytdlp.failures import explain
 from progresshub.jobs.ytdlp.loopback import one_file_at
 from progresshub.jobs.ytdlp.options import CONTAINERS, options
 
-WARMTH = {"socket_timeout_s": 5.0, "buffer_bytes": 65_536, "reports_per_s": 8.0}
+WARMTH = {"socket_timeout_s": 5.0, "buffer_bytes": 65_536}
 
 
 def download(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Fetch what `request` (a checked payload of the kind) asks for; `settings` are those of `[downloads]`."""
-    bar = Bar(ctx.progress, settings["reports_per_s"], CONTAINERS.get(request["format"]))
+    ctx.pace(settings["reports_per_s"])
+    bar = Bar(ctx.progress, CONTAINERS.get(request["format"]))
     ctx.progress(stage="extracting", message="Looking for the media")
     try:
         info = fetch(request["url"], options(request, settings, ctx.directory), bar)
@@ -61,7 +62,7 @@ def warm_up() -> None:
     request = {"format": "best"}
     with one_file_at("/warm-up.mp4") as url, tempfile.TemporaryDirectory() as directory:
         try:
-            fetch(url, options(request, WARMTH, Path(directory)), Bar(_to_nobody, WARMTH["reports_per_s"]))
+            fetch(url, options(request, WARMTH, Path(directory)), Bar(_to_nobody))
         except (YoutubeDLError, OSError):
             return
 

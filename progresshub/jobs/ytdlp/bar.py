@@ -6,7 +6,6 @@ bytes so far are told.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 from typing import Any
@@ -42,23 +41,14 @@ class Part:
 
 
 class Bar:
-    """Listens to the hooks and calls `progress` (that of a Context), at most `reports_per_s` times.
+    """Listens to the hooks and calls `progress` (that of a Context) for each.
 
     `container` is the one the file is to have in the end: what has it already is not changed again.
     """
 
-    def __init__(
-        self,
-        progress: Callable[..., None],
-        reports_per_s: float,
-        container: str | None = None,
-        now_s: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, progress: Callable[..., None], container: str | None = None) -> None:
         self._progress = progress
-        self._gap_s = 1 / reports_per_s
         self._container = container
-        self._now_s = now_s
-        self._not_before_s = 0.0
         self._parts = [Part()]
         self._finished = 0
         self._percent = 0.0
@@ -82,9 +72,6 @@ class Bar:
         if status["status"] == "finished":
             part.end()
             self._finished += 1
-        elif self._now_s() < self._not_before_s:
-            return
-        self._not_before_s = self._now_s() + self._gap_s
         self._report(status.get("speed") or None)
 
     def on_processing(self, status: Mapping[str, Any]) -> None:
