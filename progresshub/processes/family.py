@@ -11,13 +11,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from progresshub.processes import proc
 from progresshub.processes.child import LOOKED_AFTER, Child
 
 ROUNDS = 100
+EXEC_S = 0.005
+"""Who shows no environment may be in the middle of an exec, and is looked at again so much later."""
 PATIENCE_S = 10.0
 """How long a killed process is waited for: only one that sleeps inside the kernel takes longer."""
 
@@ -35,6 +38,7 @@ class Family:
         self._mark = mark.encode()
         self._settle = settle
         self._dead: set[int] = set()
+        self._bare_since_s: dict[tuple[int, int], float] = {}
         self._children: dict[int, Child] = {}
         self._clearing: dict[Child, asyncio.Task[None]] = {}
 
@@ -60,7 +64,7 @@ class Family:
         """
         clearing = self._clearing.get(child)
         if clearing is None:
-            if child.exit_code is not None and not self._kill_tree(child):
+            if child.exit_code is not None and self._kill_tree(child) == ([], False):
                 self._release(child)
                 return
             clearing = self._clearing[child] = asyncio.create_task(self._clear(child))
@@ -89,18 +93,31 @@ class Family:
             self.dismiss(child)
             return
         for _ in range(ROUNDS):
-            found = self._kill_tree(child)
-            if not found or not await self._reaped(found):
+            found, unsure = self._kill_tree(child)
+            if not await self._reaped(found) or not (found or unsure):
                 break
+            if unsure:
+                await asyncio.sleep(EXEC_S)
         self._release(child)
 
-    def _kill_tree(self, child: Child) -> list[proc.Stat]:
-        """Kill the child's process group, and the strangers that are its; these are returned."""
+    def _kill_tree(self, child: Child) -> tuple[list[proc.Stat], bool]:
+        """Kill the child's process group and the strangers that are its.
+
+        These are returned, and whether there are others of whom that is not sure yet.
+        """
         child.send_signal(signal.SIGKILL)
-        found = [one for one in self._strangers() if not one.dead and self._belongs(one, child)]
+        living = [(one, proc.environment(one.pid)) for one in self._strangers() if not one.dead]
+        unsure = self._look_at_bare({(one.pid, one.started) for one, variables in living if not variables})
+        found = [one for one, variables in living if self._belongs(one, variables, child)]
         for one in found:
             proc.kill(one)
-        return found
+        return found, unsure
+
+    def _look_at_bare(self, bare: set[tuple[int, int]]) -> bool:
+        """Whether one of these was not seen before as it is, without an environment."""
+        now_s = time.monotonic()
+        self._bare_since_s = {key: self._bare_since_s.get(key, now_s) for key in bare}
+        return any(now_s - since_s < EXEC_S for since_s in self._bare_since_s.values())
 
     def _strangers(self) -> list[proc.Stat]:
         """The children that nobody looks after, dead or alive."""
@@ -114,10 +131,9 @@ class Family:
         own_session = os.getsid(0)
         return [stat for stat in unknown if stat.session != own_session]
 
-    def _belongs(self, stranger: proc.Stat, child: Child) -> bool:
+    def _belongs(self, stranger: proc.Stat, variables: Mapping[bytes, bytes], child: Child) -> bool:
         if stranger.session == child.pid:
             return True
-        variables = proc.environment(stranger.pid)
         if stranger.session in LOOKED_AFTER or variables.get(b"PROGRESSHUB_SERVER", self._mark) != self._mark:
             return False
         others = [one for one in self._children.values() if one.task_id and one is not child]

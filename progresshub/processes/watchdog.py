@@ -1,7 +1,7 @@
 """A process of its own that outlives the server, to end what the server left behind.
 
 It waits for the end of a pipe whose other end only the server holds, then kills every process that
-carries the server's mark in its environment or sits below one that does, until a sweep finds none.
+carries the server's mark in its environment or sits below one that does, until sweeps find none.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from progresshub.processes import proc
 MARK = b"PROGRESSHUB_SERVER"
 LONGEST_S = 30.0
 PAUSE_S = 0.01
+EMPTY_SWEEPS = 3
+"""One is not enough: in the middle of an exec a process shows no environment."""
 
 
 def main() -> None:
@@ -24,7 +26,9 @@ def main() -> None:
         pass
     # Only a process that sleeps inside the kernel outlives a SIGKILL for long.
     end_s = time.monotonic() + LONGEST_S
-    while sweep(mark) and time.monotonic() < end_s:
+    empty = 0
+    while empty < EMPTY_SWEEPS and time.monotonic() < end_s:
+        empty = 0 if sweep(mark) else empty + 1
         time.sleep(PAUSE_S)
 
 

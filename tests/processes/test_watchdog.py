@@ -41,7 +41,11 @@ class Host:
         argv = [sys.executable, str(HOST), str(data), str(SOMEBODYS.parent), *WAYS.values()]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
-        self.told = json.loads(self._output.readline())
+        try:
+            self.told = json.loads(self._output.readline())
+        except ValueError:
+            self.close()
+            raise
 
     @property
     def pids(self) -> list[int]:
@@ -127,21 +131,28 @@ async def test_no_child_holds_the_pipe_by_which_the_server_is_watched(make_runne
     assert not os.get_inheritable(guard._ours)
 
 
-def test_only_the_marked_are_swept() -> None:
-    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "start_new_session": True}
-    marked = subprocess.Popen(["sleep", "1000"], env={"PROGRESSHUB_SERVER": "one"}, **quiet)
-    other = subprocess.Popen(["sleep", "1000"], env={"PROGRESSHUB_SERVER": "one-and-more"}, **quiet)
-    try:
-        assert watchdog.sweep(b"one") == 1
-        assert watchdog.sweep(b"one") in (0, 1)
+def marked_sleeper(mark: str) -> subprocess.Popen[bytes]:
+    """A process with a mark, once that can be read: it tells so itself."""
+    variables = {"PROGRESSHUB_SERVER": mark}
+    argv = [sys.executable, "-I", "-S", "-c", "print('up', flush=True); input()"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    sleeper = subprocess.Popen(argv, env=variables, start_new_session=True, **pipes)
+    assert sleeper.stdout is not None
+    assert sleeper.stdout.readline() == b"up\n"
+    return sleeper
 
-        assert marked.wait(PATIENCE_S) == -signal.SIGKILL
-        assert watchdog.sweep(b"one") == 0
-        assert lives(other.pid)
-    finally:
-        for process in (marked, other):
-            process.kill()
-            process.wait()
+
+def test_only_the_marked_are_swept() -> None:
+    with marked_sleeper("one") as marked, marked_sleeper("one-and-more") as other:
+        try:
+            assert watchdog.sweep(b"one") == 1
+
+            assert marked.wait(PATIENCE_S) == -signal.SIGKILL
+            assert watchdog.sweep(b"one") == 0
+            assert lives(other.pid)
+        finally:
+            marked.kill()
+            other.kill()
 
 
 def test_a_number_that_was_used_again_is_not_killed() -> None:
