@@ -119,18 +119,22 @@ class Journal:
                 continue
 
     async def run(self) -> None:
-        """Commit group after group until closed; what is noted before `close` is still written."""
-        while True:
+        """Commit group after group until closed; what is noted before `close` gets one more try."""
+        over = False
+        while not over:
             await self._wake.wait()
             self._wake.clear()
+            last_try = self._closing
             self._writing, self._next = self._next, _Group()
             self._stop_timer()
-            if not await self._commit(self._writing) and not self._closing:
+            kept = await self._commit(self._writing)
+            over = self._closing and (not self._next.batch.changes or (last_try and not kept))
+            if not kept and not over:
                 await asyncio.sleep(TRY_AGAIN_S)
                 self._wake.set()
-            if self._closing and not self._next.batch.changes:
-                self._next.done.cancel()
-                return
+        if self._next.batch.changes:
+            log.error("the last changes of %d tasks could not be kept", len(self._next.batch.changes))
+        self._next.done.cancel()
 
     def close(self) -> None:
         self._closing = True

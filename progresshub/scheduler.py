@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from random import random
@@ -150,7 +151,7 @@ class Scheduler:
         self._finish(task_id, outcome)
 
     async def _attempt(self, task_id: str, attempt: _Attempt) -> Outcome:
-        await self._hub.journal.settled(task_id)
+        await self._settled(task_id, attempt.stop)
         task = self._hub.newest(task_id)
         if task is None or task.cancelling or self._closing:
             return Outcome(status="cancelled")
@@ -170,6 +171,16 @@ class Scheduler:
             stop=attempt.stop,
         )
         return await self._runner.run(launch, job)
+
+    async def _settled(self, task_id: str, stop: Stop) -> None:
+        """Wait until the start is durable, or not wanted any more: a disk may be full for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None) as scope:
+                stop.listen(lambda: scope.reschedule(0))
+                try:
+                    await self._hub.journal.settled(task_id)
+                finally:
+                    stop.listen(None)
 
     def _finish(self, task_id: str, outcome: Outcome) -> None:
         task = self._hub.newest(task_id)

@@ -48,6 +48,7 @@ class Shop:
         settings = root / "config.toml"
         script, path = (orjson.dumps(text).decode() for text in (workshop.SCRIPT, str(Path(__file__).parent)))
         settings.write_text(SETTINGS.format(script=script, path=path))
+        self._gate = root / "gate"
         self.environment = {"PROGRESSHUB_CONFIG": str(settings)}
 
     def log(self) -> str:
@@ -74,6 +75,15 @@ class Shop:
 
     def command(self, sleep_s: str) -> dict[str, Any]:
         return {"payload": {"name": "work", "args": {"ledger": str(self.ledger), "sleep_s": sleep_s}}}
+
+    def gated(self) -> dict[str, Any]:
+        """Work that ends when it is let."""
+        return {"payload": {"ledger": str(self.ledger), "sleep_s": 0.0, "gate": str(self._gate)}}
+
+    async def let_end(self) -> None:
+        """Let gated work end, and wait until some of it has."""
+        self._gate.touch()
+        await until(lambda: any(line.word == "end" for line in self.worked()))
 
     def work(self, sleep_s: float) -> dict[str, Any]:
         return {"payload": {"ledger": str(self.ledger), "sleep_s": sleep_s}}

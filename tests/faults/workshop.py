@@ -34,14 +34,16 @@ note end
 
 
 @task
-def work(ctx: Context, ledger: str, sleep_s: float) -> int:
-    """Sleeps, and writes down when."""
+def work(ctx: Context, ledger: str, sleep_s: float, gate: str = "") -> int:
+    """Sleeps, until a file is there if one is named, and writes down when."""
     own = proc.stat(os.getpid())
     assert own is not None
     _write(ledger, "begin", ctx.task_id, own)
     if any(_lives(pid, started) for pid, started in _begun(ledger, ctx.task_id) if pid != own.pid):
         _write(ledger, "overlap", ctx.task_id, own)
     time.sleep(sleep_s)
+    while gate and not Path(gate).exists():
+        time.sleep(0.005)
     _write(ledger, "end", ctx.task_id, own)
     return ctx.attempt
 
