@@ -24,6 +24,8 @@ from progresshub.persistence import THINNED, Answer, Batch, Change, Place, Store
 log = logging.getLogger(__name__)
 
 TRY_AGAIN_S = 0.5
+LAST_TRIES = 4
+"""How often a closing journal tries to write what is left."""
 
 
 @dataclass(slots=True)
@@ -32,8 +34,26 @@ class _Group:
 
     batch: Batch = field(default_factory=Batch)
     held: list[Event] = field(default_factory=list)
-    urgent: bool = False
+    noted: bool = False
     done: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    def absorb(self, earlier: _Group, without: set[str]) -> None:
+        """Take over what an earlier group could not make durable, with nothing of the tasks in `without`."""
+        first, then = earlier.batch, self.batch
+        changes = {**first.changes}
+        for task_id, change in then.changes.items():
+            before = changes[task_id].before if task_id in changes else change.before
+            changes[task_id] = Change(before, change.after, change.expires_ms)
+        then.changes = {task_id: change for task_id, change in changes.items() if task_id not in without}
+        then.events = [event for event in (*first.events, *then.events) if event.task.id not in without]
+        then.forgotten = [*first.forgotten, *then.forgotten]
+        then.thinned = [*first.thinned, *then.thinned]
+        answers = (*first.answers, *then.answers)
+        then.answers = [a for a in answers if not without.intersection(task.task_id for task in a.accepted)]
+        then.answers_until_ms = max(first.answers_until_ms, then.answers_until_ms)
+        then.settings = {**first.settings, **then.settings}
+        self.held = [event for event in (*earlier.held, *self.held) if event.task.id not in without]
+        self.noted = bool(then.changes or then.forgotten or then.answers or then.settings or self.held)
 
 
 class Journal:
@@ -73,14 +93,14 @@ class Journal:
             known = self._next.batch.changes.get(task.id)
             self._next.batch.changes[task.id] = Change(known.before if known else before, task, expires_ms)
             self._next.batch.events.append(event)
+        if keep or waits:
             self._write_soon(urgent=waits)
-        elif waits:
-            self._write_soon(urgent=True)
         if not waits:
             self._publish(self._resumable(event))
 
     def answer(self, answer: Answer) -> None:
         self._next.batch.answers.append(answer)
+        self._write_soon(urgent=True)
 
     def setting(self, name: str, value: str) -> None:
         self._next.batch.settings[name] = value
@@ -107,8 +127,11 @@ class Journal:
 
     async def committed(self) -> None:
         """Wait until all that has been noted so far is durable; raises the reason when it can't be."""
-        self._write_soon(urgent=True)
-        await asyncio.shield(self._next.done)
+        if self._next.noted:
+            self._write_soon(urgent=True)
+            await asyncio.shield(self._next.done)
+        elif self._writing.noted and not self._writing.done.done():
+            await asyncio.shield(self._writing.done)
 
     async def settled(self, task_id: str) -> None:
         """Wait until nothing of a task is hidden, however long the store is in trouble."""
@@ -119,21 +142,21 @@ class Journal:
                 continue
 
     async def run(self) -> None:
-        """Commit group after group until closed; what is noted before `close` gets one more try."""
-        over = False
-        while not over:
+        """Commit group after group until closed; what is noted before `close` is still written, if it can be."""
+        last_tries = LAST_TRIES
+        while self._next.noted or not self._closing:
             await self._wake.wait()
             self._wake.clear()
-            last_try = self._closing
-            self._writing, self._next = self._next, _Group()
             self._stop_timer()
-            kept = await self._commit(self._writing)
-            over = self._closing and (not self._next.batch.changes or (last_try and not kept))
-            if not kept and not over:
-                await asyncio.sleep(TRY_AGAIN_S)
-                self._wake.set()
-        if self._next.batch.changes:
-            log.error("the last changes of %d tasks could not be kept", len(self._next.batch.changes))
+            self._writing, self._next = self._next, _Group()
+            if await self._commit(self._writing):
+                continue
+            last_tries -= self._closing
+            if last_tries == 0:
+                log.error("what happened to %d tasks could not be kept", len(self._next.batch.changes))
+                break
+            await asyncio.sleep(TRY_AGAIN_S)
+            self._wake.set()
         self._next.done.cancel()
 
     def close(self) -> None:
@@ -148,6 +171,7 @@ class Journal:
         return event
 
     def _write_soon(self, *, urgent: bool) -> None:
+        self._next.noted = True
         if urgent:
             self._wake.set()
         elif self._timer is None:
@@ -194,15 +218,11 @@ class Journal:
             log.error("the store refuses: %s", error.message)
         self.trouble = error
         new = {task_id for task_id, change in group.batch.changes.items() if change.before is None}
-        later = self._next
-        dropped = [
-            change.after
-            for change in (*group.batch.changes.values(), *later.batch.changes.values())
-            if change.after.id in new
-        ]
+        changes = (*group.batch.changes.values(), *self._next.batch.changes.values())
+        dropped = [change.after for change in changes if change.after.id in new]
         for task_id in new:
             self._committed.pop(task_id, None)
-        self._next = _merged(group, later, new)
+        self._next.absorb(group, without=new)
         for task_id, (shown, waiting) in self._committed.items():
             if waiting is group:
                 self._committed[task_id] = (shown, self._next)
@@ -210,28 +230,3 @@ class Journal:
         self._refused(dropped)
         group.done.set_exception(error)
         group.done.exception()  # nobody may be waiting
-
-
-def _merged(group: _Group, later: _Group, without: set[str]) -> _Group:
-    """Both groups as the later one, with nothing of the tasks named in `without`."""
-    changes = {**group.batch.changes}
-    for task_id, change in later.batch.changes.items():
-        first = changes.get(task_id)
-        changes[task_id] = Change(first.before if first else change.before, change.after, change.expires_ms)
-    return _Group(
-        batch=Batch(
-            changes={task_id: change for task_id, change in changes.items() if task_id not in without},
-            events=[e for e in (*group.batch.events, *later.batch.events) if e.task.id not in without],
-            forgotten=[*group.batch.forgotten, *later.batch.forgotten],
-            thinned=[*group.batch.thinned, *later.batch.thinned],
-            answers=[
-                a
-                for a in (*group.batch.answers, *later.batch.answers)
-                if not without.intersection(t.task_id for t in a.accepted)
-            ],
-            answers_until_ms=max(group.batch.answers_until_ms, later.batch.answers_until_ms),
-            settings={**group.batch.settings, **later.batch.settings},
-        ),
-        held=[e for e in (*group.held, *later.held) if e.task.id not in without],
-        done=later.done,
-    )

@@ -15,6 +15,7 @@ from progresshub.model import EventId, State
 log = logging.getLogger(__name__)
 
 ROUND_S = 1.0
+EXPIRE_EVERY = 10
 PIECE = 500
 
 
@@ -25,6 +26,8 @@ class Upkeep:
         self._hub = hub
         self._stalled_after_s = stalled_after_s
         self._heard: dict[str, tuple[EventId, float]] = {}
+        self._rounds = 0
+        self._indexed = -1
 
     async def run(self) -> None:
         while True:
@@ -36,8 +39,16 @@ class Upkeep:
 
     async def round(self) -> None:
         self.mark_stalled()
-        await self.expire()
-        await self._hub.store.index(PIECE)
+        if self._rounds % EXPIRE_EVERY == 0:
+            await self.expire()
+        self._rounds += 1
+        await self.index()
+
+    async def index(self) -> None:
+        """Make searchable what has been submitted since, unless that is nothing."""
+        last_seq = self._hub.last_seq
+        if last_seq != self._indexed and await self._hub.store.index(PIECE) < PIECE:
+            self._indexed = last_seq
 
     def mark_stalled(self) -> None:
         """External tasks that nobody has reported on for too long; they are never failed for it."""

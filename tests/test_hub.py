@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from progresshub import journal
 from progresshub.errors import (
     DuplicateTask,
     IdempotencyMismatch,
@@ -389,3 +390,41 @@ async def test_a_watcher_of_everything_is_told_where_to_resume_behind_what_is_st
     assert completed.id < progressed.id
     assert progressed.resume is not None
     assert progressed.resume < completed.id
+
+
+async def test_what_happens_while_the_store_refuses_is_shown_when_it_takes_it(hub: Hub, disk: Disk) -> None:
+    first, second = await running(hub), await running(hub)
+    disk.refusal = StorageFull()
+    disk.open_gate.clear()
+    hub.finish(first, Outcome(status="done", result=1), retry_at_ms=None)
+    await asyncio.sleep(0)
+    hub.finish(second, Outcome(status="done", result=2), retry_at_ms=None)
+
+    disk.open_gate.set()
+    await until(lambda: hub.journal.trouble)
+    disk.refusal = None
+    async with asyncio.timeout(10):
+        await asyncio.gather(hub.journal.settled(first), hub.journal.settled(second))
+
+    assert [(await hub.get(task_id)).result for task_id in (first, second)] == [1, 2]
+    assert hub.journal.trouble is None
+
+
+async def test_a_hub_closes_though_its_store_refuses_to_the_end(
+    tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "TRY_AGAIN_S", 0.0)
+    async with asyncio.timeout(10), a_hub(tmp_path, store=disk) as hub:
+        task_id = await running(hub)
+        disk.refusal = StorageFull()
+        hub.finish(task_id, Outcome(status="done"), retry_at_ms=None)
+
+
+async def test_reading_makes_nobody_write(hub: Hub, disk: Disk) -> None:
+    await submitted(hub)
+    before = disk.commits
+
+    for _ in range(10):
+        await hub.kept()
+
+    assert disk.commits == before
