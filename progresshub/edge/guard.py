@@ -75,6 +75,8 @@ class Guard:
 
     def cors(self, request: web.Request) -> Mapping[str, str]:
         """What lets the pages of allowed origins read an answer; credentials only for those that are named."""
+        if not self._origins.some:
+            return {}
         origin = request.headers.get("Origin")
         if origin is not None and self._origins.names(origin):
             shared = {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true"}

@@ -76,6 +76,7 @@ class Origins:
 
     def __init__(self, allowed: Iterable[str]) -> None:
         named = {origin.lower().rstrip("/") for origin in allowed}
+        self.some = bool(named)
         self.any = "*" in named
         self._named = named - {"*"}
 

@@ -38,6 +38,7 @@ async def test_programs_get_an_index(tmp_path):
     async with served(tmp_path, settings=BASED) as site, site.client.get("/hub/") as response:
         body = await response.json()
 
+    assert response.headers["Vary"] == "Accept"
     assert body["version"] == __version__
     assert "queues" in [api["name"] for api in body["apis"]]
     assert "house" not in [api["name"] for api in body["apis"]]
