@@ -22,6 +22,10 @@ SETTINGS = """
 argv = ["/bin/sh", "-c", {script}, "work", "{{ledger}}", "{{sleep_s}}"]
 params = {{ledger = ".+", sleep_s = "[\\\\d.]+|long"}}
 
+[commands.shell]
+argv = ["/bin/sh", "-c", "{{script}}"]
+params = {{script = "(?s).*"}}
+
 [python]
 modules = ["workshop"]
 path = [{path}]
