@@ -1,15 +1,13 @@
 """Server-Sent Events: frames on the wire, and one connection that carries them.
 
-Live frames go straight to the transport, the same bytes for all; only what is replayed to a single
-watcher takes aiohttp's way, which waits for a slow one. The stream ends because the last event has
-been told, the watcher could not keep up, the client left, or the server stops.
+What is replayed to a single watcher takes aiohttp's way, which waits for a slow one; live frames go
+straight to the transport.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import NamedTuple
@@ -17,6 +15,7 @@ from typing import NamedTuple
 from aiohttp import hdrs, web
 
 from progresshub.bus import Encoding
+from progresshub.edge.outlet import Outlet
 from progresshub.model import Event, EventId
 from progresshub.settings import Streams
 
@@ -52,75 +51,45 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-class Stream:
-    """A watcher's connection: a bus sink, and the request handler that waits beside it."""
+class Stream(Outlet):
+    """A watcher's connection over SSE, and the request handler that waits beside it."""
 
     def __init__(self, request: web.Request, settings: Streams) -> None:
+        super().__init__(settings)
         self._request = request
-        self._settings = settings
         self._response = web.StreamResponse(headers=HEADERS)
-        self._over = asyncio.get_running_loop().create_future()
-        self._last: Callable[[Event], bool] = lambda event: True
-        self._transport: asyncio.Transport | None = None
 
     @property
     def chunked(self) -> bool:
         return self._request.version >= (1, 1)
-
-    def until(self, last: Callable[[Event], bool]) -> None:
-        """Say which of the tasks' ends is the end of the stream; else the first one is."""
-        self._last = last
 
     async def open(self) -> None:
         """Send the headers at once, so that the client knows it is connected."""
         if self.chunked:
             self._response.enable_chunked_encoding()
         await self._response.prepare(self._request)
-        transport = self._request.transport
         if self._request.method == hdrs.METH_HEAD:
             self.finish()
-        elif isinstance(transport, asyncio.Transport):
-            self._transport = transport
-            sock = transport.get_extra_info("socket")
-            if self._settings.send_buffer_bytes and sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._settings.send_buffer_bytes)
-        await self.send(b"retry: %d\n\n" % self._settings.retry_ms)
+        else:
+            self.connect(self._request.transport)
+        await self.send(b"retry: %d\n\n" % self.settings.retry_ms)
 
     async def send(self, data: bytes) -> None:
         """Write to this watcher alone, at its pace. Only before its subscription is released.
 
         One that takes nothing for too long is cut off, as it would be later on.
         """
-        if not data or self._over.done():
+        if not data or self.over.done():
             return
         try:
-            async with asyncio.timeout(self._settings.stalled_deadline_s):
+            async with asyncio.timeout(self.settings.stalled_deadline_s):
                 await self._response.write(data)
         except (TimeoutError, ConnectionError):
             self.cut()
 
     async def wait(self) -> web.StreamResponse:
         """Until it is over; the subscription writes meanwhile."""
-        await self._over
+        await self.over
         with contextlib.suppress(ConnectionError):
             await self._response.write_eof()
         return self._response
-
-    def write(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def backlog(self) -> int:
-        return 0 if self._transport is None else self._transport.get_write_buffer_size()
-
-    def ended(self, event: Event) -> bool:
-        return self._last(event)
-
-    def finish(self) -> None:
-        if not self._over.done():
-            self._over.set_result(None)
-
-    def cut(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-        self.finish()
