@@ -6,6 +6,7 @@ import asyncio
 from hashlib import sha256
 
 import pytest
+from aiohttp import ClientSession, UnixConnector, web
 
 from progresshub.edge import tokenfile
 from progresshub.edge.guard import Guard, bearer, check_exposure
@@ -66,6 +67,19 @@ async def test_a_forwarded_port_is_answered(tmp_path):
 async def test_probes_come_by_any_name(tmp_path, path):
     async with served(tmp_path, settings=CLOSED) as site:
         assert await site.status("GET", path, Host="10.1.2.3:8080") == 200
+
+
+async def test_whoever_comes_by_the_socket_file_may_name_any_host(tmp_path):
+    path = str(tmp_path / "hub.sock")
+    async with served(tmp_path) as site:
+        runner = site.client.server.runner
+        assert runner is not None
+        await web.UnixSite(runner, path).start()
+        async with (
+            ClientSession(connector=UnixConnector(path)) as session,
+            session.get(f"http://hub{TASKS}") as response,
+        ):
+            assert response.status == 200
 
 
 @pytest.mark.parametrize(
