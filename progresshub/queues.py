@@ -6,7 +6,7 @@ A queue exists from the moment somebody names it. What is changed while the serv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Queues:
         self._queues = dict(configured)
         self._default_weight = default_weight
         self._most = most
+        self._listeners: list[Callable[[], None]] = []
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(tuple(self._queues.values()))
@@ -56,9 +57,15 @@ class Queues:
         """The queue of that name, made on first use."""
         return self._queues.setdefault(name, Queue(name=name, weight=self._default_weight))
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Hear of every change of a queue."""
+        self._listeners.append(listener)
+
     def change(self, queue: Queue) -> tuple[str, str]:
         """Put a queue in place of its namesake; returns the setting that restores it."""
         self._queues[queue.name] = queue
+        for listener in self._listeners:
+            listener()
         return f"{SETTING}{queue.name}", msgspec.json.encode(queue).decode()
 
     def restore(self, settings: Mapping[str, str]) -> None:
