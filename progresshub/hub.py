@@ -186,9 +186,10 @@ class Hub:
     async def report(self, task_id: str, report: Report) -> Task:
         """Take a report from whoever does the work of an external task; None of its fields is needed."""
         task = await self._current(task_id)
-        if not self._kind(task).external or task.state is not State.RUNNING:
+        if task.state is not State.RUNNING or not self._kind(task).external:
             raise NotReportable(task_id=task_id, state=task.state, kind=task.spec.kind)
-        self.progressed(task_id, pace.with_total(report, task.spec.payload))
+        if (news := pace.without_verdict(report)) != Report():
+            self.progressed(task_id, pace.with_total(news, task.spec.payload))
         if report.step is None and report.status in ("done", "failed"):
             failure = Failure(type=report.error_type or "reported", message=report.error or "reported as failed")
             self.finish(task_id, Outcome(status=report.status, result=report.result, failure=failure), retry_at_ms=None)
