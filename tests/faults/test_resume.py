@@ -104,12 +104,15 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
                 server.kill()
                 await loading
             await server.gone()
-    async with process(shop.data, environment=shop.environment) as server, client(server.url) as speaker:
-        async with watcher.follows(speaker):
-            for task_id, task in load.tasks.items():
-                if task["type"] != "external":
-                    await speaker.ended(task_id)
-            await _ended(server)
+    async with (
+        process(shop.data, environment=shop.environment) as server,
+        client(server.url) as speaker,
+        watcher.follows(speaker),
+    ):
+        for task_id, task in load.tasks.items():
+            if task["type"] != "external":
+                await speaker.ended(task_id)
+        await _ended(server)
 
     assert "gap" not in {event.name for event in watcher.seen}
     assert watcher.ids == sorted(watcher.ids)
