@@ -93,6 +93,7 @@ class Hub:
         self.queues.restore(opening.settings)
         counts = await self.store.counts()
         self.journal.counts.update(counts)
+        self.journal.reached.update(await self.store.reached())
         for where in counts:
             self.queues.use(where.queue)
         live = await self.store.live()

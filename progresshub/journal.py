@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from progresshub.clock import Clock
 from progresshub.errors import HubError
 from progresshub.model import Event, Task
-from progresshub.persistence import THINNED, Answer, Batch, Change, Place, Store, place
+from progresshub.persistence import THINNED, Answer, Batch, Change, Place, Reach, Store, place, reach
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class Journal:
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
         self.counts: Counter[Place] = Counter()
+        self.reached: Counter[Reach] = Counter()
         self.trouble: HubError | None = None
 
     def note(self, event: Event, before: Task | None, *, expires_ms: int | None, keep: bool, durable: bool) -> None:
@@ -198,9 +199,10 @@ class Journal:
     def _let_go(self, group: _Group) -> None:
         for change in group.batch.changes.values():
             if change.before is not None:
-                self.counts[place(change.before)] -= 1
-            self.counts[place(change.after)] += 1
-        self.counts.subtract(Counter(place(task) for task in group.batch.forgotten))
+                self._count(change.before, -1)
+            self._count(change.after, 1)
+        for task in group.batch.forgotten:
+            self._count(task, -1)
         for event in group.held:
             task_id = event.task.id
             if task_id in self._committed:
@@ -211,6 +213,11 @@ class Journal:
             self._publish(event)
         group.held.clear()
         group.done.set_result(None)
+
+    def _count(self, task: Task, tasks: int) -> None:
+        self.counts[place(task)] += tasks
+        if (end := reach(task)) is not None:
+            self.reached[end] += tasks
 
     def _refuse(self, group: _Group, error: HubError) -> None:
         """Nothing of the group was kept: its new tasks never were, the rest goes into the next group."""

@@ -20,8 +20,10 @@ from progresshub.persistence import (
     Opening,
     Page,
     Place,
+    Reach,
     holds,
     place,
+    reach,
     tokens,
     words,
 )
@@ -73,6 +75,10 @@ class MemoryStore:
     async def counts(self) -> dict[Place, int]:
         return dict(Counter(place(row.task) for row in self._rows.values()))
 
+    async def reached(self) -> dict[Reach, int]:
+        ends = (reach(row.task) for row in self._rows.values())
+        return dict(Counter(end for end in ends if end is not None))
+
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page:
         asked = tokens(wanted.text)
         chosen = (
@@ -89,6 +95,9 @@ class MemoryStore:
         self, task: Task, *, start: EventId, types: Collection[EventType] | None, limit: int
     ) -> list[Event]:
         return [e for e in self._events(task) if e.id >= start and (types is None or e.type in types)][:limit]
+
+    async def latest(self, task: Task, types: Collection[EventType], limit: int) -> list[Event]:
+        return [event for event in self._events(task) if event.type in types][-limit:]
 
     async def extent(self, task: Task, types: Collection[EventType]) -> Extent:
         ids = [event.id for event in self._events(task) if event.type in types]

@@ -23,6 +23,9 @@ THINNED = (EventType.PROGRESSED, EventType.STAGED)
 """The events that a history may lose when it grows too long."""
 
 SEARCHED_CHARS = 2_000
+ROUNDING = 1e-6
+"""Less than this below a tenth of a percent is an error of the arithmetic."""
+
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -36,6 +39,24 @@ class Place(NamedTuple):
 
 def place(task: Task) -> Place:
     return Place(task.spec.queue, task.spec.kind, task.state)
+
+
+class Reach(NamedTuple):
+    """How far a task came that ended without being completed; those are counted, too."""
+
+    state: State
+    tenths: int
+
+
+def tenths(percent: float | None) -> int:
+    """Tenths of a percent, rounded down; nothing known is nothing done."""
+    return int(10 * (percent or 0.0) + ROUNDING)
+
+
+def reach(task: Task) -> Reach | None:
+    if task.state not in (State.FAILED, State.CANCELLED):
+        return None
+    return Reach(task.state, tenths(task.progress.percent if task.progress else None))
 
 
 class Change(NamedTuple):
@@ -122,8 +143,8 @@ class Opening(NamedTuple):
 class Store(Protocol):
     """SQLite or memory; both pass one suite.
 
-    `commit` raises StorageFull or Unavailable and then has kept nothing of the batch. `history` and
-    `recent` are oldest first.
+    `commit` raises StorageFull or Unavailable and then has kept nothing of the batch. Events are
+    told oldest first: `history` the first ones from `start` on, `latest` the last ones there are.
     """
 
     async def open(self, now_ms: int) -> Opening: ...
@@ -131,10 +152,12 @@ class Store(Protocol):
     async def load(self, task_id: str) -> Task | None: ...
     async def live(self) -> list[Task]: ...
     async def counts(self) -> dict[Place, int]: ...
+    async def reached(self) -> dict[Reach, int]: ...
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page: ...
     async def history(
         self, task: Task, *, start: EventId, types: Collection[EventType] | None, limit: int
     ) -> list[Event]: ...
+    async def latest(self, task: Task, types: Collection[EventType], limit: int) -> list[Event]: ...
     async def extent(self, task: Task, types: Collection[EventType]) -> Extent: ...
     async def since(self, start: EventId, limit: int) -> list[Event]: ...
     async def expired(self, now_ms: int, limit: int) -> list[Task]: ...

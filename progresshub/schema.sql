@@ -1,5 +1,6 @@
 -- Version 1. `seq` counts submissions; `place` names the (queue, kind, state) a task is in, whose
--- count is kept as it changes, so that lists and counts cost the same whatever the history.
+-- count is kept as it changes, so that lists and counts cost the same whatever the history;
+-- `reached` counts by the percentage they came to those that failed or were cancelled.
 
 CREATE TABLE incarnations (
     id INTEGER PRIMARY KEY,
@@ -16,6 +17,13 @@ CREATE TABLE places (
     tasks INTEGER NOT NULL DEFAULT 0,
     UNIQUE (queue, kind, state)
 );
+
+CREATE TABLE reached (
+    state TEXT NOT NULL,
+    tenths INTEGER NOT NULL,
+    tasks INTEGER NOT NULL,
+    PRIMARY KEY (state, tenths)
+) WITHOUT ROWID;
 
 CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY,

@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from heapq import merge
 from importlib.resources import files
@@ -21,7 +21,7 @@ import msgspec
 
 from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.model import Event, EventId, EventType, Spec, Task
-from progresshub.persistence import THINNED, Accepted, Page, holds, tokens, words
+from progresshub.persistence import THINNED, Accepted, Page, Reach, holds, tokens, words
 
 SCHEMA = 1
 LOOKED_AT = 500
@@ -148,6 +148,20 @@ def count(db: sqlite3.Connection, moved: Counter[int]) -> None:
     """Add to the counts of places what came to them, take away what left."""
     db.executemany(
         "UPDATE places SET tasks = tasks + ? WHERE id = ?", [(n, number) for number, n in moved.items() if n]
+    )
+
+
+def count_reached(db: sqlite3.Connection, moved: Iterable[tuple[Reach | None, Reach | None]]) -> None:
+    """Keep count of how far tasks came that ended without being completed: where each was counted, where it is now."""
+    change: Counter[Reach] = Counter()
+    for before, after in moved:
+        if before is not None:
+            change[before] -= 1
+        if after is not None:
+            change[after] += 1
+    db.executemany(
+        "INSERT INTO reached VALUES (?, ?, ?) ON CONFLICT (state, tenths) DO UPDATE SET tasks = tasks + excluded.tasks",
+        [(*reached, n) for reached, n in change.items() if n],
     )
 
 

@@ -11,7 +11,7 @@ import asyncio
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ import aiosqlite
 from progresshub import statements as sql
 from progresshub.errors import Unavailable
 from progresshub.model import FINAL, FIRST, Event, EventId, EventType, State, Task
-from progresshub.persistence import Answer, Batch, Change, Extent, Filter, Opening, Page, Place, place
+from progresshub.persistence import Answer, Batch, Change, Extent, Filter, Opening, Page, Place, Reach, place, reach
 
 T = TypeVar("T")
 
@@ -112,6 +112,10 @@ class SqliteStore:
         )
         return {Place(queue, kind, State(state)): tasks for queue, kind, state, tasks in rows}
 
+    async def reached(self) -> dict[Reach, int]:
+        rows = await self._read(lambda db: db.execute("SELECT state, tenths, tasks FROM reached").fetchall())
+        return {Reach(State(state), tenths): tasks for state, tenths, tasks in rows if tasks}
+
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page:
         places = [number for where, number in self._places.items() if wanted.takes(where)]
         before = before_seq if before_seq is not None else 1 << 62
@@ -131,6 +135,16 @@ class SqliteStore:
             ).fetchall()
         )
         return [sql.event_of(ms, n, kind, body, task.spec) for ms, n, kind, body in rows]
+
+    async def latest(self, task: Task, types: Collection[EventType], limit: int) -> list[Event]:
+        rows = await self._read(
+            lambda db: db.execute(
+                "SELECT ms, n, type, body FROM events INDEXED BY events_of_task "  # noqa: S608 - only marks go in
+                f"WHERE task = ? AND type IN ({sql.marks(types)}) ORDER BY ms DESC, n DESC LIMIT ?",
+                (task.spec.seq, *types, limit),
+            ).fetchall()
+        )
+        return [sql.event_of(ms, n, kind, body, task.spec) for ms, n, kind, body in reversed(rows)]
 
     async def extent(self, task: Task, types: Collection[EventType]) -> Extent:
         def select(db: sqlite3.Connection) -> Extent:
@@ -231,7 +245,7 @@ class SqliteStore:
             db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", batch.settings.items())
             db.execute("UPDATE incarnations SET seen_ms = ? WHERE id = ?", (batch.seen_ms, self._incarnation))
 
-    def _write_tasks(self, db: sqlite3.Connection, changes: Iterable[Change]) -> None:
+    def _write_tasks(self, db: sqlite3.Connection, changes: Collection[Change]) -> None:
         moved: Counter[int] = Counter()
         new, known = [], []
         for before, after, expires_ms in changes:
@@ -247,12 +261,14 @@ class SqliteStore:
         db.executemany("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", new)
         db.executemany("UPDATE tasks SET place = ?, expires_ms = ?, body = ? WHERE seq = ?", known)
         sql.count(db, moved)
+        sql.count_reached(db, [(reach(before) if before else None, reach(after)) for before, after, _ in changes])
 
     def _forget(self, db: sqlite3.Connection, tasks: list[Task]) -> None:
         if not tasks:
             return
         sql.unindex(db, tasks)
         sql.count(db, Counter({self._place(db, where): -n for where, n in Counter(map(place, tasks)).items()}))
+        sql.count_reached(db, [(reach(task), None) for task in tasks])
         db.executemany("DELETE FROM tasks WHERE seq = ?", [(task.spec.seq,) for task in tasks])
         db.executemany("DELETE FROM events WHERE task = ?", [(task.spec.seq,) for task in tasks])
         last = max(task.spec.seq for task in tasks)

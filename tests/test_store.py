@@ -14,7 +14,7 @@ from progresshub import statements
 from progresshub.errors import StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.memory import MemoryStore
 from progresshub.model import FIRST, EventId, EventType, State, Task
-from progresshub.persistence import ENTRIES, Accepted, Answer, Batch, Change, Extent, Filter, Place, Store
+from progresshub.persistence import ENTRIES, Accepted, Answer, Batch, Change, Extent, Filter, Place, Reach, Store
 from progresshub.store import SqliteStore
 from tests import make
 
@@ -155,6 +155,31 @@ async def test_history_is_oldest_first_from_its_start_and_of_the_asked_types(sto
     assert await store.history(task, start=FIRST, types=ENTRIES, limit=1) == [events[2]]
     assert await store.extent(task, ENTRIES) == Extent(3, EventId(100, 2), EventId(100, 4))
     assert await store.since(EventId(100, 3), limit=10) == events[4:]
+
+
+async def test_the_latest_events_are_the_last_ones_of_the_asked_types(store: Store) -> None:
+    task = make.task(state=State.RUNNING)
+    events = [make.event(task, EventType.STARTED, 1), *(make.event(task, EventType.PROGRESSED, n) for n in range(2, 6))]
+    await store.commit(make.batch(task, make.task(2), events=events))
+
+    assert await store.latest(task, ENTRIES, 2) == events[-2:]
+    assert await store.latest(task, {EventType.STARTED}, 10) == events[:1]
+    assert await store.latest(task, ENTRIES, 10) == events[1:]
+
+
+async def test_it_is_counted_how_far_tasks_came_that_were_not_completed(store: Store) -> None:
+    running = make.task(1, State.RUNNING, progress=make.progress(32.3))
+    failed = make.replaced(running, state=State.FAILED)
+    at_once = make.task(2, State.CANCELLED)
+    done = make.task(3, State.COMPLETED, progress=make.progress(100.0))
+    await store.commit(make.batch(running, at_once, done))
+    await store.commit(Batch(changes={failed.id: Change(running, failed, None)}))
+
+    before = await store.reached()
+    await store.commit(Batch(forgotten=[failed]))
+
+    assert before == {Reach(State.FAILED, 323): 1, Reach(State.CANCELLED, 0): 1}
+    assert await store.reached() == {Reach(State.CANCELLED, 0): 1}
 
 
 async def test_an_empty_history_has_no_ends(store: Store) -> None:
