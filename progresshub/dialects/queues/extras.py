@@ -13,6 +13,7 @@ from aiohttp import web
 from progresshub.clock import rfc3339
 from progresshub.dialects.queues.tasks import TASK, OfQueue, task_of
 from progresshub.dialects.queues.words import STATE, TaskBody, body
+from progresshub.edge.attachment import attachment
 from progresshub.edge.follow import follow
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import event_id, reply
@@ -21,11 +22,6 @@ from progresshub.model import FIRST
 
 MOST_EVENTS = 1_000
 READ_BYTES = 65_536
-FILE_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-}
 
 
 class LogQuery(msgspec.Struct):
@@ -136,9 +132,7 @@ async def files(call: Call[OfQueue, None]) -> web.Response:
 async def file(call: Call[OfQueue, None]) -> web.StreamResponse:
     task = await task_of(call)
     name = call.path("name")
-    path = call.hub.files.find(task.id, name)
-    disposition = f"attachment; filename*=UTF-8''{quote(path.name, safe='')}"
-    return web.FileResponse(path, headers={**FILE_HEADERS, "Content-Disposition": disposition})
+    return attachment(call.hub.files.find(task.id, name))
 
 
 async def events(call: Call[EventsQuery, None]) -> web.Response:
