@@ -10,6 +10,7 @@ from progresshub.bus import Bus, Limits
 from progresshub.clock import Clock
 from progresshub.files import Files
 from progresshub.hub import Hub
+from progresshub.inquiries import Inquiries
 from progresshub.kinds import Kind
 from progresshub.memory import MemoryStore
 from progresshub.persistence import Store
@@ -44,6 +45,10 @@ def runner(config: Config, url: str) -> Runner:
         "download": Setup(modules=("progresshub.jobs.ytdlp",), warmup="progresshub.jobs.ytdlp:warm_up"),
     }
     return Runner(config.runner, config.warm, url=url, pools=pools)
+
+
+def inquiries(config: Config, runner: Runner) -> Inquiries:
+    return Inquiries(runner.run, config.inquiries)
 
 
 def policy(config: Config) -> Policy:

@@ -27,6 +27,9 @@ PREFIX = "PROGRESSHUB_"
 SHORT = {"host": ("server", "host"), "port": ("server", "port"), "data_dir": ("server", "data_dir")}
 NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "FD", "URL", "TOKEN", "TASK_ID", "SERVER"))
 NOT_SETTINGS_PREFIX = f"{PREFIX}TESTS_"
+SWITCHES = {"ENABLE_FEATURE_PROGRESS_TRACKING": ("features", "progress_tracking")}
+"""Switches that go by a name of their own, which clients of another server know; ours outweighs it."""
+WORDS = {**dict.fromkeys(("1", "true", "yes", "on"), True), **dict.fromkeys(("0", "false", "no", "off"), False)}
 
 Key = tuple[str, ...]
 
@@ -97,6 +100,9 @@ def _from_file(file: Path | None) -> Iterator[_Given]:
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[_Given]:
+    for variable, path in SWITCHES.items():
+        if text := environment.get(variable, ""):
+            yield _Given(path, (WORDS.get(text.lower(), text),), variable)
     for variable in sorted(environment):
         if not variable.startswith(PREFIX) or variable in NOT_SETTINGS or variable.startswith(NOT_SETTINGS_PREFIX):
             continue

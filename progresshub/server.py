@@ -22,7 +22,7 @@ from aiohttp import web
 from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
-from progresshub.dialects import DIALECTS
+from progresshub.dialects import DIALECTS, downloads
 from progresshub.edge import house
 from progresshub.edge.app import Site
 from progresshub.edge.door import Door
@@ -31,6 +31,7 @@ from progresshub.edge.serving import Serving
 from progresshub.edge.tokens import Tokens
 from progresshub.errors import HubError, InvalidConfig, StartupError
 from progresshub.hub import Hub
+from progresshub.inquiries import Inquiries
 from progresshub.jobs.builtin import builtin_kinds
 from progresshub.jobs.python import kinds_from
 from progresshub.kinds import Kind
@@ -38,6 +39,7 @@ from progresshub.listening import addresses, listen, url
 from progresshub.model import Task
 from progresshub.processes.runner import Runner
 from progresshub.scheduler import Scheduler
+from progresshub.traffic import Traffic
 from progresshub.upkeep import Upkeep
 
 log = logging.getLogger("progresshub")
@@ -104,10 +106,14 @@ class Server:
         scheduler = Scheduler(hub, runner, assembly.policy(config))
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
+        inquiries, traffic = assembly.inquiries(config, runner), Traffic()
+        hub.listen(traffic.hear)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
-        serving = Serving(self._site(hub, tokens, door), config, door)
+        app = self._site(hub, tokens, door)
+        downloads.furnish(app, inquiries, traffic)
+        serving = Serving(app, config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
-        return _Parts(hub, live, runner, scheduler, serving, sockets, self._running(urls, tokens))
+        return _Parts(hub, live, runner, scheduler, inquiries, traffic, serving, sockets, self._running(urls, tokens))
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
         hub, scheduler, serving = parts.hub, parts.scheduler, parts.serving
@@ -115,6 +121,7 @@ class Server:
         at_work = group.create_task(scheduler.run())
         upkeep = group.create_task(Upkeep(hub, stalled_after_s=self._config.scheduler.stalled_after_s).run())
         warming = group.create_task(self._warm(parts.runner))
+        recalling = group.create_task(self._recall(parts.traffic, hub))
         scheduler.recover(parts.live)
         await serving.open(parts.sockets)
         self._tell_where(parts.running)
@@ -125,8 +132,9 @@ class Server:
         log.info("stopping: streams end and what runs is asked to; a second signal ends it at once")
         serving.refuse_connections()
         hub.bus.close()
-        warming.cancel()
-        upkeep.cancel()
+        for task in (warming, recalling, upkeep):
+            task.cancel()
+        parts.inquiries.close()
         scheduler.close()
         await at_work
         await serving.end()
@@ -161,6 +169,13 @@ class Server:
             except HubError as error:
                 log.warning("no warm start for %s: %s", pool, error.message)
 
+    async def _recall(self, traffic: Traffic, hub: Hub) -> None:
+        """Let the figures of the last hour outlive a restart; without them there is only less to tell."""
+        try:
+            await traffic.recall(hub.store, hub.events.last)
+        except HubError as error:
+            log.warning("nothing is known of the last hour's traffic: %s", error.message)
+
     def _running(self, urls: tuple[str, ...], tokens: Tokens) -> Running:
         auth = "token needed" if tokens.configured else "open on loopback"
         commands = ", ".join(self._config.commands) or "none named"
@@ -182,6 +197,8 @@ class _Parts:
     live: list[Task]
     runner: Runner
     scheduler: Scheduler
+    inquiries: Inquiries
+    traffic: Traffic
     serving: Serving
     sockets: list[socket.socket]
     running: Running

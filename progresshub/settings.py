@@ -155,6 +155,20 @@ class Downloads(Struct, frozen=True, kw_only=True):
     reports_per_s: Annotated[float, Meta(description="Most progress reports of one download", ge=0.1, le=100)] = 8.0
 
 
+class Features(Struct, frozen=True, kw_only=True):
+    """What the downloads API answers to; what is switched off is refused with 403."""
+
+    progress_tracking: Annotated[bool, Meta(description="/api/progress; ENABLE_FEATURE_PROGRESS_TRACKING, too")] = True
+
+
+class Inquiries(Struct, frozen=True, kw_only=True):
+    """Questions about an address, which are answered without a task."""
+
+    at_once: Annotated[AtLeastOne, Meta(description="Processes that answer them at once")] = 2
+    waiting: Annotated[Count, Meta(description="Questions that may wait for one; more are refused")] = 16
+    timeout_s: Annotated[Period, Meta(description="Time for one answer, the wait included")] = 60.0
+
+
 class Queue(Struct, frozen=True, kw_only=True):
     """A queue's share of the slots; critical, high, default and low have weights 10, 5, 3 and 1."""
 
@@ -225,6 +239,8 @@ class Config(Struct, frozen=True, kw_only=True):
     streams: Streams = Streams()
     python: Python = Python()
     downloads: Downloads = Downloads()
+    features: Features = Features()
+    inquiries: Inquiries = Inquiries()
     queues: dict[str, Queue] = msgspec.field(default_factory=_queues)
     kinds: dict[str, KindSettings] = {}
     commands: dict[str, Command] = {}

@@ -1,5 +1,7 @@
 """The five APIs: each a translation of the one registry into its own words."""
 
+from progresshub.dialects.crossroads import CROSSROADS
+from progresshub.dialects.downloads import DOWNLOADS
 from progresshub.dialects.queues import QUEUES
 
-DIALECTS = (QUEUES,)
+DIALECTS = (QUEUES, DOWNLOADS, CROSSROADS)

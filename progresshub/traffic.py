@@ -1,0 +1,68 @@
+"""How many bytes tasks have moved lately, in slices of time.
+
+Made of progress as it is reported, so an answer about any window up to an hour costs a sum over
+slices and no look at the history. A count that goes back has begun anew.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from progresshub.model import Event, EventId, EventType
+from progresshub.persistence import Store
+
+SLICE_MS = 5_000
+LONGEST_MS = 3_600_000
+BYTES = frozenset({"bytes", "B"})
+PIECE = 1_000
+MOST_PIECES = 100
+
+
+class Traffic:
+    """Hears of every event; remembers the last hour."""
+
+    def __init__(self) -> None:
+        self._slices: Counter[int] = Counter()
+        self._counted: dict[str, float] = {}
+
+    def hear(self, event: Event) -> None:
+        task, progress = event.task, event.task.progress
+        if progress is not None and progress.current is not None and progress.unit in BYTES:
+            before = self._counted.get(task.id)
+            if before is None:
+                before = progress.current if _has_a_past(event) else 0.0
+            self._counted[task.id] = progress.current
+            self._add(event.id.ms, progress.current - before if progress.current >= before else progress.current)
+        if task.final or event.type is EventType.DELETED:
+            self._counted.pop(task.id, None)
+
+    def moved_bytes(self, now_ms: int, window_ms: int) -> int:
+        """All that was moved in the last `window_ms`, give or take a slice."""
+        first = (now_ms - window_ms) // SLICE_MS + 1
+        return int(sum(size for number, size in self._slices.items() if number >= first))
+
+    async def recall(self, store: Store, until: EventId) -> None:
+        """Learn from the store of the hour before `until`, in pieces; of more than that many, only the oldest."""
+        past = Traffic()
+        start = EventId(max(0, until.ms - LONGEST_MS), 0)
+        for _ in range(MOST_PIECES):
+            events = [event for event in await store.since(start, PIECE) if event.id <= until]
+            for event in events:
+                past.hear(event)
+            if len(events) < PIECE:
+                break
+            start = events[-1].id
+        self._slices += past._slices
+
+    def _add(self, at_ms: int, size: float) -> None:
+        number = at_ms // SLICE_MS
+        self._slices[number] += int(size)
+        if len(self._slices) > LONGEST_MS // SLICE_MS + 1:
+            for old in [known for known in self._slices if known < number - LONGEST_MS // SLICE_MS]:
+                del self._slices[old]
+
+
+def _has_a_past(event: Event) -> bool:
+    """Whether what is counted first was partly there before."""
+    task = event.task
+    return event.type is EventType.RECOVERED or task.attempt > 1 or bool(task.spec.retry_of)
