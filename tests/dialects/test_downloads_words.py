@@ -74,11 +74,6 @@ def test_a_status_is_that_of_the_state_and_while_it_runs_of_the_stage(state, sta
     assert words.status(download(state, progress=halfway(stage=stage))) == word
 
 
-def test_a_stage_of_another_kind_is_processing_only_by_its_name():
-    assert words.status(make.task(state=State.RUNNING, progress=Progress(stage="digging"))) == "downloading"
-    assert words.status(make.task(state=State.RUNNING, progress=Progress(stage="finalizing"))) == "processing"
-
-
 def test_unknown_numbers_are_zero_and_said_to_be_unknown():
     body = words.detail(download(progress=Progress(current=5, unit="bytes", stage="downloading")))
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
-from progresshub.errors import UnknownSubtitles
+from progresshub.errors import BadAddress, UnknownSubtitles
 from progresshub.inquiries import Inquiries
 from progresshub.kinds import Call as Launch
 
@@ -18,6 +18,7 @@ INQUIRIES = web.AppKey("inquiries", Inquiries)
 
 DESCRIBE = "progresshub.jobs.ytdlp:describe"
 SUBTITLES = "progresshub.jobs.ytdlp:subtitles"
+NO_SUBTITLES = "no_subtitles"
 NONE = frozenset({None, "", "none"})
 
 
@@ -72,12 +73,12 @@ class Info(msgspec.Struct):
 
 
 class Subtitles(msgspec.Struct):
-    """The text of a video's subtitles; `ext` says how it is written."""
+    """The text of a video's subtitles; `format` says how it is written."""
 
     url: str
     language: str
     subtitles: str
-    ext: str
+    format: str
     automatic: bool
 
 
@@ -86,17 +87,14 @@ async def info(call: Call[InfoQuery, None]) -> web.Response:
 
 
 async def subtitles(call: Call[SubtitlesQuery, None]) -> web.Response:
-    found = await _ask(call, SUBTITLES, lang=call.query.lang)
-    if not found.get("text"):
-        raise UnknownSubtitles(lang=call.query.lang)
-    body = Subtitles(
-        url=call.query.url,
-        language=found.get("lang") or call.query.lang,
-        subtitles=found["text"],
-        ext=found.get("ext") or "",
-        automatic=bool(found.get("automatic")),
-    )
-    return reply(body)
+    query = call.query
+    try:
+        found = await _ask(call, SUBTITLES, lang=query.lang)
+    except BadAddress as error:
+        if error.details["type"] == NO_SUBTITLES:
+            raise UnknownSubtitles(error.details["reason"], lang=query.lang) from None
+        raise
+    return reply(Subtitles(query.url, found["language"], found["text"], found["format"], found["automatic"]))
 
 
 async def _ask(call: Call[Any, None], target: str, **more: str) -> dict[str, Any]:

@@ -31,10 +31,8 @@ STATUS = {
 }
 STATUSES = tuple(dict.fromkeys((PENDING, DOWNLOADING, PROCESSING, *STATUS.values())))
 WAITING = frozenset(state for state, word in STATUS.items() if word == PENDING)
-FETCHING = frozenset({"", "extracting", "downloading"})
-"""A download's stages before it has all bytes; the others are done with what it has."""
-FINISHING = frozenset({"processing", "finalizing"})
-"""The stages in which a task of another kind counts as processing."""
+FINISHING = frozenset({"merging", "processing", "finalizing"})
+"""The stages in which something is done with what is there."""
 
 EVENT = {
     EventType.SUBMITTED: "task_created",
@@ -131,9 +129,7 @@ class Happened(msgspec.Struct):
 def status(task: Task) -> str:
     if task.state is not State.RUNNING:
         return STATUS[task.state]
-    stage = task.progress.stage if task.progress else ""
-    finishing = stage not in FETCHING if task.spec.kind == "download" else stage in FINISHING
-    return PROCESSING if finishing else DOWNLOADING
+    return PROCESSING if task.progress and task.progress.stage in FINISHING else DOWNLOADING
 
 
 def progress_tenths(task: Task) -> int:
