@@ -85,7 +85,7 @@ def with_total(report: Report, announced: Mapping[str, Any]) -> Report:
     """A report that counts, completed by the `total` and `unit` that were announced."""
     if report.current is None or report.total is not None:
         return report
-    return replace(report, total=announced.get("total"), unit=report.unit or announced.get("unit"))
+    return replace(report, total=announced.get("total"), unit=report.unit or announced.get("unit") or None)
 
 
 def without_verdict(report: Report) -> Report:

@@ -140,3 +140,12 @@ def test_jitter_moves_a_delay_by_its_share_at_most(failures: int, chance: float)
     exact = pace.backoff_ms(failures, 1.0, 60.0, 0.0, chance)
 
     assert 0.8 * exact - 1 <= pace.backoff_ms(failures, 1.0, 60.0, 0.2, chance) <= 1.2 * exact + 1
+
+
+def test_a_unit_that_was_not_announced_stays_as_it_was_reported() -> None:
+    first = pace.with_total(Report(current=3.0, unit="bytes"), {"total": 10, "unit": ""})
+    then = pace.with_total(Report(current=4.0), {"total": 10, "unit": ""})
+
+    after = pace.advance(pace.advance(None, first, 0, None), then, 1, None)
+
+    assert (after.current, after.total, after.unit) == (4.0, 10, "bytes")
