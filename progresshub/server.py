@@ -106,7 +106,7 @@ class Server:
         scheduler = Scheduler(hub, runner, assembly.policy(config))
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
-        inquiries, traffic = assembly.inquiries(config, runner), Traffic()
+        inquiries, traffic = assembly.inquiries(config, runner), Traffic(live)
         hub.listen(traffic.hear)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
         app = self._site(hub, tokens, door)

@@ -7,8 +7,9 @@ slices and no look at the history. A count that goes back has begun anew.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from progresshub.model import Event, EventId, EventType
+from progresshub.model import Event, EventId, EventType, Task
 from progresshub.persistence import Store
 
 SLICE_MS = 5_000
@@ -19,20 +20,21 @@ MOST_PIECES = 100
 
 
 class Traffic:
-    """Hears of every event; remembers the last hour."""
+    """Hears of every event from `since_ms` on; remembers the last hour. `live` are the tasks that went on before."""
 
-    def __init__(self) -> None:
+    def __init__(self, live: Iterable[Task] = (), since_ms: int = 0) -> None:
+        self._since_ms = since_ms
         self._slices: Counter[int] = Counter()
-        self._counted: dict[str, float] = {}
+        self._counted = {task.id: count for task in live if (count := counted(task)) is not None}
 
     def hear(self, event: Event) -> None:
-        task, progress = event.task, event.task.progress
-        if progress is not None and progress.current is not None and progress.unit in BYTES:
+        task = event.task
+        if (count := counted(task)) is not None:
             before = self._counted.get(task.id)
             if before is None:
-                before = progress.current if _has_a_past(event) else 0.0
-            self._counted[task.id] = progress.current
-            self._add(event.id.ms, progress.current - before if progress.current >= before else progress.current)
+                before = count if self._has_a_past(task) else 0.0
+            self._counted[task.id] = count
+            self._add(event.id.ms, count - before if count >= before else count)
         if task.final or event.type is EventType.DELETED:
             self._counted.pop(task.id, None)
 
@@ -43,8 +45,8 @@ class Traffic:
 
     async def recall(self, store: Store, until: EventId) -> None:
         """Learn from the store of the hour before `until`, in pieces; of more than that many, only the oldest."""
-        past = Traffic()
         start = EventId(max(0, until.ms - LONGEST_MS), 0)
+        past = Traffic(since_ms=start.ms)
         for _ in range(MOST_PIECES):
             events = [event for event in await store.since(start, PIECE) if event.id <= until]
             for event in events:
@@ -61,8 +63,12 @@ class Traffic:
             for old in [known for known in self._slices if known < number - LONGEST_MS // SLICE_MS]:
                 del self._slices[old]
 
+    def _has_a_past(self, task: Task) -> bool:
+        """Whether what is counted first may have been there before."""
+        return task.attempt > 1 or bool(task.spec.retry_of) or (task.started_ms or 0) < self._since_ms
 
-def _has_a_past(event: Event) -> bool:
-    """Whether what is counted first was partly there before."""
-    task = event.task
-    return event.type is EventType.RECOVERED or task.attempt > 1 or bool(task.spec.retry_of)
+
+def counted(task: Task) -> float | None:
+    """The bytes so far, where bytes are counted."""
+    progress = task.progress
+    return progress.current if progress is not None and progress.unit in BYTES else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -211,7 +210,7 @@ async def test_cancelling_ends_a_download_for_good(server: Client, media: Media)
     assert events[-1]["event"] == "task_cancelled"
 
 
-async def test_a_deleted_download_is_gone_with_its_file(server: Client, media: Media, tmp_path: Path) -> None:
+async def test_a_deleted_download_is_gone_with_its_file(server: Client, media: Media) -> None:
     task_id = (await ask(server, media.add("gone.mp4", File(content=FILM[:1_000]))))["task_id"]
     await server.ended(task_id)
 
