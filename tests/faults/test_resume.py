@@ -19,6 +19,8 @@ from tests.serving import Client, Event, Process, client, process
 from tests.wait import until
 
 KILLS = 3
+AWAY = 5
+"""What happens each time before the watcher is back."""
 EVERYTHING = "/api/v1/events/stream"
 ENTRIES = {EventType.STAGED, EventType.COMPLETED}
 
@@ -73,6 +75,8 @@ async def test_one_task_is_followed_over_kills(shop: Shop) -> None:
 
     for number in range(KILLS):
         async with process(shop.data) as server, client(server.url) as speaker:
+            for n in range(AWAY):
+                await speaker.report(task_id, stage=f"{number}, nobody watches {n}")
             async with watcher.follows(speaker):
                 reporting = asyncio.create_task(_report_until_gone(speaker, task_id, number))
                 await watcher.sees(20)
@@ -98,6 +102,8 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
 
     for _ in range(KILLS):
         async with process(shop.data, environment=shop.environment) as server, client(server.url) as speaker:
+            for _ in range(AWAY):
+                await load.submit(speaker, {"type": "external", "payload": {}})
             async with watcher.follows(speaker):
                 loading = asyncio.create_task(load.run(speaker))
                 await watcher.sees(100)
@@ -123,7 +129,7 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
         (task_id, event.type.value, _of_attempt(event))
         for task_id, record in kept.tasks.items()
         for event in record.history
-        if event.id > watcher.ids[0] and event.type is not EventType.PROGRESSED
+        if event.id >= watcher.ids[0] and event.type is not EventType.PROGRESSED
     } - seen.keys()
     assert not missed
 
