@@ -18,6 +18,7 @@ from tests.faults.shop import Shop
 from tests.serving import Client, Event, Process, client, process
 from tests.wait import until
 
+AT_ONCE = "store.write_behind_ms=0"
 KILLS = 3
 AWAY = 5
 """What happens each time before the watcher is back."""
@@ -71,12 +72,13 @@ async def test_one_task_is_followed_over_kills(shop: Shop) -> None:
         task_id = await speaker.submit("external")
         server.kill()
         await server.gone()
-    watcher = Watcher(f"/api/v1/tasks/{task_id}/progress/stream")
+    watcher = Watcher(f"/api/v1/tasks/{task_id}/progress/stream?start_id=0")
 
     for number in range(KILLS):
-        async with process(shop.data) as server, client(server.url) as speaker:
+        async with process(shop.data, AT_ONCE) as server, client(server.url) as speaker:
             for n in range(AWAY):
                 await speaker.report(task_id, stage=f"{number}, nobody watches {n}")
+            assert (await speaker.get(f"/api/v1/tasks/{task_id}/progress/info"))["length"] >= AWAY * (number + 1)
             async with watcher.follows(speaker):
                 reporting = asyncio.create_task(_report_until_gone(speaker, task_id, number))
                 await watcher.sees(20)
