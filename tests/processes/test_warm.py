@@ -15,6 +15,7 @@ from progresshub.errors import StartupError
 from progresshub.kinds import Call, Outcome
 from progresshub.model import Failure
 from progresshub.processes import warm
+from progresshub.processes.forks import Worker
 from progresshub.processes.runner import Runner, Setup
 from progresshub.protocol import Report
 from tests.processes.conftest import SOMEBODYS, MakeRunner, MakeWork
@@ -304,6 +305,43 @@ async def test_a_caller_cancelled_before_the_worker_is_there_costs_nobody(runner
         await running
 
     assert (await work().run(runner, call("add", first=1))).result == 3
+
+
+async def test_a_caller_cancelled_as_its_worker_comes_leaves_it_to_others(
+    runner: Runner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runner.warm("python")
+    pool = runner._pools["python"]
+    running = asyncio.create_task(work().run(runner, call("waits")))
+    on_worker = pool.on_worker
+    come: list[Worker] = []
+
+    def cancel_as_it_comes(worker: Worker) -> None:
+        on_worker(worker)
+        come.append(worker)
+        running.cancel()
+
+    monkeypatch.setattr(pool, "on_worker", cancel_as_it_comes)
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert (await worker_of(runner, work()))["pid"] == come[0].child.pid
+
+
+async def test_a_used_worker_is_not_given_to_who_wants_a_fresh_one(runner: Runner, work: MakeWork) -> None:
+    used = (await worker_of(runner, work()))["pid"]
+    pool = runner._pools["python"]
+    fresh, shared = pool.want(fresh=True), pool.want(fresh=False)
+    next_one = pool.want(fresh=False)
+
+    pool.give_back(shared.result())
+
+    assert shared.result().child.pid == used
+    assert not fresh.done()
+    assert next_one.result() is shared.result()
+    pool.give_back(await fresh)
+    pool.give_back(next_one.result())
 
 
 async def test_a_pool_still_importing_keeps_no_stopped_job_waiting(
