@@ -17,7 +17,7 @@ from progresshub.model import Failure
 from progresshub.processes import warm
 from progresshub.processes.forks import Worker
 from progresshub.processes.runner import Runner, Setup
-from progresshub.protocol import Report
+from progresshub.protocol import Report, StepPlan
 from tests.processes.conftest import SOMEBODYS, MakeRunner, MakeWork
 from tests.processes.kit import Work, call, gone, lives, sh
 
@@ -58,6 +58,15 @@ async def test_what_it_says_and_prints_belongs_to_its_own_task(runner: Runner, w
     for job in jobs:
         assert [report.message for report in job.heard] == ["one", "two"]
         assert sorted(job.log.splitlines()) == [b"printed", b"written"]
+
+
+async def test_the_steps_of_one_task_are_not_those_of_the_next(runner: Runner, work: MakeWork) -> None:
+    first, second = work(), work()
+
+    await first.run(runner, call("plans", step="a"))
+    await second.run(runner, call("plans", step="b"))
+
+    assert [report.steps for report in first.heard + second.heard] == [(StepPlan(name="a"),), (StepPlan(name="b"),)]
 
 
 async def test_an_exception_fails_the_task_and_is_in_its_log(runner: Runner, work: MakeWork) -> None:
