@@ -340,6 +340,14 @@ async def test_what_is_not_there_is_told_in_the_words_of_this_api(client: Client
     ]
 
 
+async def test_who_uses_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
+    async with client.session.put(f"{client.url}/api/v1/tasks") as response:
+        body = await response.json()
+
+    assert response.headers["Allow"] == "GET, HEAD, POST"
+    assert body["details"]["allowed"] == ["GET", "HEAD", "POST"]
+
+
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "application/x-www-form-urlencoded"])
 async def test_only_json_is_taken(client: Client, content_type: str) -> None:
     status, answer = await client.ask("POST", "/api/v1/tasks", data=b"{}", headers={"Content-Type": content_type})
