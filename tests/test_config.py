@@ -55,6 +55,23 @@ def test_each_layer_outweighs_the_one_below_and_is_remembered(tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "on"), [("true", True), ("True", True), ("1", True), ("on", True), ("false", False), ("No", False)]
+)
+def test_a_switch_has_a_name_that_clients_of_another_server_know(text, on):
+    loaded = load(None, {"ENABLE_FEATURE_PROGRESS_TRACKING": text, "ENABLE_FEATURE_OTHER": "x"})
+
+    assert loaded.config.features.progress_tracking is on
+    assert loaded.sources["features.progress_tracking"] == "ENABLE_FEATURE_PROGRESS_TRACKING"
+
+
+def test_our_own_name_of_a_switch_outweighs_the_other():
+    both = {"ENABLE_FEATURE_PROGRESS_TRACKING": "false", "PROGRESSHUB_FEATURES_PROGRESS_TRACKING": "true"}
+
+    assert load(None, both).config.features.progress_tracking is True
+    assert "must be true or false" in refusal(None, {"ENABLE_FEATURE_PROGRESS_TRACKING": "perhaps"})
+
+
 def test_the_environment_may_name_the_file_and_the_argument_outweighs_it(tmp_path):
     named, argument = tmp_path / "named.toml", tmp_path / "argument.toml"
     named.write_text("server.port = 1")

@@ -1,0 +1,47 @@
+"""Who answers where several dialects could."""
+
+from __future__ import annotations
+
+from progresshub.dialects.crossroads import Claim, claim
+from tests import make
+from tests.serving import Client
+
+A = Claim("a", frozenset({"film"}), lambda task: "as a says")
+B = Claim("b", frozenset({"song"}), lambda task: "as b says")
+LAST = Claim("c", frozenset(), lambda task: "as c says")
+ALL = (A, B, LAST)
+
+
+def test_a_task_is_shown_by_the_dialect_it_came_through():
+    assert claim(make.task(origin="b", kind="film"), ALL) is B
+
+
+def test_one_that_came_through_another_is_shown_by_its_kind():
+    assert claim(make.task(origin="queues", kind="film"), ALL) is A
+    assert claim(make.task(origin="queues", kind="song"), ALL) is B
+
+
+def test_what_nobody_claims_is_shown_by_the_last():
+    assert claim(make.task(origin="queues", kind="demo"), ALL) is LAST
+
+
+async def test_the_status_of_an_unknown_task_is_refused_in_all_words(client: Client) -> None:
+    status, body = await client.ask("GET", "/api/status/nobody")
+
+    assert status == 404
+    assert body == {
+        "error": "NOT_FOUND",
+        "message": "There is no task nobody.",
+        "status_code": 404,
+        "details": {"task_id": "nobody"},
+        "detail": "There is no task nobody.",
+    }
+
+
+async def test_a_task_of_another_origin_has_a_status_there(client: Client) -> None:
+    task_id = await client.submit("external")
+    await client.report(task_id, percent=30)
+
+    body = await client.get(f"/api/status/{task_id}")
+
+    assert (body["task_id"], body["status"], body["progress"]) == (task_id, "downloading", 30.0)
