@@ -39,6 +39,10 @@ class Download(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(max_length=200, description="Names the file in place of the page's title")] | None
     ) = None
     embed_thumbnail: Annotated[bool, Meta(description="Put the picture into the file")] = False
+    subtitles: Annotated[
+        list[Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z0-9-]+\Z")]],
+        Meta(max_length=20, description="Languages of subtitles to have beside it, such as en"),
+    ] = []
 
 
 def kind(settings: Downloads) -> Kind:
