@@ -124,13 +124,26 @@ class Subscription:
                 return
 
     def owe(self, frames: Iterable[_Frame]) -> None:
-        """Keep events for later: of progress only the newest of a task, of the rest all, up to the bound."""
-        for frame in frames:
-            key: object = frame.event.task.id if frame.event.type in CONFLATABLE else frame.event.id
-            self._missed.pop(key, None)
-            self._missed[key] = frame
+        """Keep events for later, up to the bound.
+
+        Somebody who is slow gets of progress only the newest of a task, and of the rest all; somebody
+        whose past is being told gets every event while there is room for it.
+        """
+        whole = self._flow is _Flow.HELD
+        self._keep(frames, whole=whole)
+        if whole and len(self._missed) > self._bus.limits.owed_events:
+            all_frames, self._missed = self._missed.values(), {}
+            self._keep(all_frames, whole=False)
         if len(self._missed) > self._bus.limits.owed_events:
             self.cut()
+
+    def _keep(self, frames: Iterable[_Frame], *, whole: bool) -> None:
+        for frame in frames:
+            key: object = frame.event.id
+            if frame.event.type in CONFLATABLE and not whole:
+                key = frame.event.task.id
+                self._missed.pop(key, None)
+            self._missed[key] = frame
 
     def check(self, now_s: float) -> bool:
         """Whether a stalled watcher needs no more looking after."""
@@ -143,6 +156,7 @@ class Subscription:
         return self._flow is not _Flow.STALLED
 
     def cut(self) -> None:
+        self._bus.cut_off += 1
         self.close()
         self.sink.cut()
 
@@ -308,7 +322,6 @@ class Bus:
         for subscription in tuple(self._stalled):
             if subscription.check(now_s):
                 self._stalled.pop(subscription, None)
-                self.cut_off += subscription.closed
         self._poll = loop.call_later(POLL_S, self._check_stalled) if self._stalled else None
 
     @property

@@ -81,6 +81,7 @@ class Hub:
         self._recorder = Recorder(max_entries)
         self.last_seq = 0
         self._answers = Answers(store, clock)
+        self._leaving: set[str] = set()
         self._listeners: list[Callable[[Event], None]] = []
 
     async def open(self) -> list[Task]:
@@ -90,11 +91,13 @@ class Hub:
         self.events.saw(opening.last_event)
         self.last_seq = opening.last_seq
         self.queues.restore(opening.settings)
-        self.journal.counts.update(await self.store.counts())
+        counts = await self.store.counts()
+        self.journal.counts.update(counts)
+        for where in counts:
+            self.queues.use(where.queue)
         live = await self.store.live()
         for task in live:
             self._tasks.put(task)
-            self.queues.use(task.spec.queue)
         return live
 
     def listen(self, listener: Callable[[Event], None]) -> None:
@@ -186,9 +189,10 @@ class Hub:
     async def report(self, task_id: str, report: Report) -> Task:
         """Take a report from whoever does the work of an external task; None of its fields is needed."""
         task = await self._current(task_id)
-        if not self._kind(task).external or task.state is not State.RUNNING:
+        if task.state is not State.RUNNING or not self._kind(task).external:
             raise NotReportable(task_id=task_id, state=task.state, kind=task.spec.kind)
-        self.progressed(task_id, pace.with_total(report, task.spec.payload))
+        if (news := pace.without_verdict(report)) != Report():
+            self.progressed(task_id, pace.with_total(news, task.spec.payload))
         if report.step is None and report.status in ("done", "failed"):
             failure = Failure(type=report.error_type or "reported", message=report.error or "reported as failed")
             self.finish(task_id, Outcome(status=report.status, result=report.result, failure=failure), retry_at_ms=None)
@@ -201,7 +205,8 @@ class Hub:
 
     async def forget(self, tasks: Iterable[Task]) -> None:
         """Take tasks, their events and their files away for good."""
-        gone = list(tasks)
+        gone = [task for task in tasks if task.id not in self._leaving]
+        self._leaving.update(task.id for task in gone)
         for task in gone:
             self._record(EventType.DELETED, task)
         self.journal.forget(gone)
@@ -288,6 +293,7 @@ class Hub:
         """Others may know now; a task that is gone for good takes its files along."""
         if event.type is EventType.DELETED:
             self.files.remove([event.task.id])
+            self._leaving.discard(event.task.id)
         self.bus.publish(event)
 
     def _move(self, task_id: str, kind: EventType, **changes: Any) -> Task:
@@ -321,7 +327,6 @@ class Hub:
             if kind is None:
                 raise UnknownKind(kind=asked.kind)
             spec = spec_of(asked, kind, kind.check(asked.payload), seq=self.last_seq + n, now_ms=now_ms)
-            self.queues.check(asked.queue)
             if spec.unique_key:
                 holder = held.get(spec.unique_key) or self._tasks.holder(spec.unique_key, now_ms)
                 if holder is not None:
@@ -329,6 +334,7 @@ class Hub:
                 held[spec.unique_key] = spec.id
             later = asked.due_ms is not None and asked.due_ms > now_ms
             prepared.append((spec, asked.due_ms if later else None))
+        self.queues.check(asked.queue for asked in submissions)
         return prepared
 
     def _accept(self, spec: Spec, due_ms: int | None) -> Accepted:
@@ -351,8 +357,10 @@ class Hub:
                 listener(Event(task.changed, EventType.DELETED, task))
 
     async def _current(self, task_id: str) -> Task:
-        """A task that others know of, as it is now."""
+        """A task that others know of, as it is now; one that is being deleted is nobody's business any more."""
         task = await self.get(task_id)
+        if task_id in self._leaving:
+            raise UnknownTask(task_id=task_id)
         return self._tasks.get(task_id) or task
 
     def _known(self, task_id: str) -> Task:

@@ -88,6 +88,13 @@ def with_total(report: Report, announced: Mapping[str, Any]) -> Report:
     return replace(report, total=announced.get("total"), unit=report.unit or announced.get("unit"))
 
 
+def without_verdict(report: Report) -> Report:
+    """What a report says beside its last word on the whole task."""
+    if report.step is not None:
+        return report
+    return replace(report, status=None, result=None, error=None, error_type=None, retry=True)
+
+
 def staged(before: Task, after: Task) -> bool:
     """Whether a report did more than move a number: a new stage, or a step that began or ended."""
     old = before.progress.stage if before.progress else ""

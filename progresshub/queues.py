@@ -6,7 +6,7 @@ A queue exists from the moment somebody names it. What is changed while the serv
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Queues:
         self._queues = dict(configured)
         self._default_weight = default_weight
         self._most = most
+        self._listeners: list[Callable[[], None]] = []
 
     def __iter__(self) -> Iterator[Queue]:
         return iter(tuple(self._queues.values()))
@@ -43,22 +44,27 @@ class Queues:
         except KeyError:
             raise UnknownQueue(queue=name) from None
 
-    def check(self, name: str) -> None:
-        """Refuse a name that could not be a queue's, or one queue too many."""
-        if name in self._queues:
-            return
-        if not NAME.fullmatch(name):
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse names that could not be a queue's, or more queues than there may be."""
+        new = {name for name in names if name not in self._queues}
+        if not all(map(NAME.fullmatch, new)):
             raise InvalidField(field="queue", reason="1 to 64 letters, digits, dots, dashes, colons or underscores")
-        if len(self._queues) >= self._most:
-            raise TooMany(reason=f"there are {self._most} queues already")
+        if new and len(self._queues) + len(new) > self._most:
+            raise TooMany(reason=f"there are {len(self._queues)} queues already, and at most {self._most}")
 
     def use(self, name: str) -> Queue:
         """The queue of that name, made on first use."""
         return self._queues.setdefault(name, Queue(name=name, weight=self._default_weight))
 
+    def listen(self, listener: Callable[[], None]) -> None:
+        """Hear of every change of a queue."""
+        self._listeners.append(listener)
+
     def change(self, queue: Queue) -> tuple[str, str]:
         """Put a queue in place of its namesake; returns the setting that restores it."""
         self._queues[queue.name] = queue
+        for listener in self._listeners:
+            listener()
         return f"{SETTING}{queue.name}", msgspec.json.encode(queue).decode()
 
     def restore(self, settings: Mapping[str, str]) -> None:

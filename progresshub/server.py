@@ -103,6 +103,7 @@ class Server:
         kinds.update(await self._kinds(runner))
         scheduler = Scheduler(hub, runner, assembly.policy(config))
         hub.listen(scheduler.hear)
+        hub.queues.listen(scheduler.queues_changed)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
         serving = Serving(self._site(hub, tokens, door), config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -52,6 +52,14 @@ class Stream:
                     return Event(fields.get("id", ""), fields.get("event", "message"), orjson.loads(fields["data"]))
         return None
 
+    async def comment(self) -> str:
+        """The next comment; events before it are passed over."""
+        async with asyncio.timeout(PATIENCE_S):
+            while line := await self.response.content.readline():
+                if line.startswith(b":"):
+                    return line[1:].decode().strip()
+        raise AssertionError("the stream ended without a comment")
+
     async def until(self, name: str) -> Event:
         """The next event of that name; what comes before it is passed over."""
         while (event := await self.next()) is not None:
@@ -67,12 +75,21 @@ class Stream:
         return events
 
 
+class Stoppable(Server):
+    """A server that may be stopped early by the test, and then again at its end."""
+
+    def stop(self) -> None:
+        if not self._stopping.is_set():
+            super().stop()
+
+
 class Client:
     """Speaks to one server in the queues dialect."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self.url = url
         self.session = session
+        self.stop: Callable[[], None] = lambda: None
 
     async def ask(self, method: str, path: str, **given: Any) -> tuple[int, Any]:
         """The status and the decoded body of an answer; None where it has none."""
@@ -110,7 +127,7 @@ class Client:
         return await self.task(task_id)
 
     @asynccontextmanager
-    async def stream(self, path: str, *, headers: dict[str, str] | None = None, **query: str) -> AsyncIterator[Stream]:
+    async def stream(self, path: str, *, headers: Any = None, **query: Any) -> AsyncIterator[Stream]:
         async with self.session.get(self.url + path, params=query, headers=headers) as response:
             assert response.status == 200, await response.text()
             yield Stream(response)
@@ -129,7 +146,7 @@ async def client(url: str, token: str = "") -> AsyncIterator[Client]:
 async def serving(data: Path, *flags: str, file: Path | None = None, token: str = "") -> AsyncIterator[Client]:
     """A server in this process, stopped in good order at the end."""
     loaded = config.load(file, {}, [*BARE, f"data_dir={data}", *flags])
-    server = Server(loaded, {})
+    server = Stoppable(loaded, {})
     started: asyncio.Future[Running] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(server.run(started.set_result))
     either: list[asyncio.Future[Any]] = [started, running]
@@ -138,6 +155,7 @@ async def serving(data: Path, *flags: str, file: Path | None = None, token: str 
         await running
     try:
         async with client(started.result().urls[0], token) as speaker:
+            speaker.stop = server.stop
             yield speaker
     finally:
         server.stop()

@@ -223,3 +223,29 @@ async def test_watchers_that_leave_leave_nothing(bus: Bus) -> None:
 
     assert len(bus) == 0
     assert bus._topics == {}
+
+
+async def test_who_is_told_the_past_gets_everything_that_came_meanwhile(bus: Bus) -> None:
+    sink = Sink()
+    subscription = bus.watch([TASK.id], WORDS, sink)
+
+    for percent in (1, 2, 3):
+        bus.publish(progressed(percent))
+        await flushed()
+    subscription.release()
+
+    assert sink.data == b"progressed1 progressed2 progressed3 "
+
+
+async def test_more_progress_than_there_is_room_for_while_the_past_is_told_costs_only_progress(bus: Bus) -> None:
+    sink = Sink()
+    subscription = bus.watch([TASK.id], WORDS, sink)
+
+    for percent in range(20):
+        bus.publish(progressed(percent))
+    bus.publish(completed())
+    await flushed()
+    subscription.release()
+
+    assert sink.data == b"progressed19 completed "
+    assert sink.over == "finished"

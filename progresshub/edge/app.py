@@ -39,6 +39,7 @@ class Site:
 
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._answer], client_max_size=max(1, self._config.limits.body_bytes))
+        app.on_response_prepare.append(self._label)
         for dialect in (*self._dialects, self._fallback):
             for route in dialect.routes:
                 handler = partial(self._serve, route)
@@ -55,21 +56,24 @@ class Site:
     async def _answer(self, request: web.Request, handler: Any) -> web.StreamResponse:
         """Hand a request on, and turn whatever is refused into an answer of the path's dialect."""
         self._door.spoke(request.protocol)
-        asked = request.headers.get(REQUEST_ID, "")
-        request_id = asked if _SANE_ID.fullmatch(asked) else uuid4().hex
         try:
             with supervised(f"{request.method} {request.path}"):
-                response = await self._handled(request, handler)
+                return await self._handled(request, handler)
         except HubError as error:
-            if request.writer.output_size:  # an answer is under way already; all that can be done is to break it off
-                raise ConnectionResetError from error
+            if request.writer.output_size and request.transport is not None:
+                request.transport.abort()  # an answer is under way already; all that can be done is to break it off
             response = self._owner(request.path).refuse(error)
+            if isinstance(error, WrongMethod):
+                response.headers[hdrs.ALLOW] = ", ".join(error.details["allowed"])
             if error.code == "unauthorized":
                 response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
-        if not response.prepared:
-            response.headers[REQUEST_ID] = request_id
-            response.headers.update(self._guard.cors(request))
-        return response
+            return response
+
+    async def _label(self, request: web.Request, response: web.StreamResponse) -> None:
+        """What every answer carries, a stream as well, whose headers are gone when its handler returns."""
+        asked = request.headers.get(REQUEST_ID, "")
+        response.headers[REQUEST_ID] = asked if _SANE_ID.fullmatch(asked) else uuid4().hex
+        response.headers.update(self._guard.cors(request))
 
     async def _handled(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:
@@ -83,7 +87,8 @@ class Site:
         except web.HTTPNotFound:
             raise UnknownPath(path=request.path) from None
         except web.HTTPMethodNotAllowed as error:
-            raise WrongMethod(path=request.path, method=error.method) from None
+            allowed = sorted(error.allowed_methods)
+            raise WrongMethod(path=request.path, method=error.method, allowed=allowed) from None
         except web.HTTPRequestEntityTooLarge:
             raise TooLarge(limit_bytes=self._config.limits.body_bytes) from None
         except ConnectionError:

@@ -14,8 +14,10 @@ import pytest
 from progresshub.errors import StartupError
 from progresshub.kinds import Call, Outcome
 from progresshub.model import Failure
+from progresshub.processes import warm
+from progresshub.processes.forks import Worker
 from progresshub.processes.runner import Runner, Setup
-from progresshub.protocol import Report
+from progresshub.protocol import Report, StepPlan
 from tests.processes.conftest import SOMEBODYS, MakeRunner, MakeWork
 from tests.processes.kit import Work, call, gone, lives, sh
 
@@ -56,6 +58,15 @@ async def test_what_it_says_and_prints_belongs_to_its_own_task(runner: Runner, w
     for job in jobs:
         assert [report.message for report in job.heard] == ["one", "two"]
         assert sorted(job.log.splitlines()) == [b"printed", b"written"]
+
+
+async def test_the_steps_of_one_task_are_not_those_of_the_next(runner: Runner, work: MakeWork) -> None:
+    first, second = work(), work()
+
+    await first.run(runner, call("plans", step="a"))
+    await second.run(runner, call("plans", step="b"))
+
+    assert [report.steps for report in first.heard + second.heard] == [(StepPlan(name="a"),), (StepPlan(name="b"),)]
 
 
 async def test_an_exception_fails_the_task_and_is_in_its_log(runner: Runner, work: MakeWork) -> None:
@@ -305,6 +316,43 @@ async def test_a_caller_cancelled_before_the_worker_is_there_costs_nobody(runner
     assert (await work().run(runner, call("add", first=1))).result == 3
 
 
+async def test_a_caller_cancelled_as_its_worker_comes_leaves_it_to_others(
+    runner: Runner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runner.warm("python")
+    pool = runner._pools["python"]
+    running = asyncio.create_task(work().run(runner, call("waits")))
+    on_worker = pool.on_worker
+    come: list[Worker] = []
+
+    def cancel_as_it_comes(worker: Worker) -> None:
+        on_worker(worker)
+        come.append(worker)
+        running.cancel()
+
+    monkeypatch.setattr(pool, "on_worker", cancel_as_it_comes)
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert (await worker_of(runner, work()))["pid"] == come[0].child.pid
+
+
+async def test_a_used_worker_is_not_given_to_who_wants_a_fresh_one(runner: Runner, work: MakeWork) -> None:
+    used = (await worker_of(runner, work()))["pid"]
+    pool = runner._pools["python"]
+    fresh, shared = pool.want(fresh=True), pool.want(fresh=False)
+    next_one = pool.want(fresh=False)
+
+    pool.give_back(shared.result())
+
+    assert shared.result().child.pid == used
+    assert not fresh.done()
+    assert next_one.result() is shared.result()
+    pool.give_back(await fresh)
+    pool.give_back(next_one.result())
+
+
 async def test_a_pool_still_importing_keeps_no_stopped_job_waiting(
     make_runner: MakeRunner, work: MakeWork, tmp_path: Path
 ) -> None:
@@ -407,6 +455,18 @@ async def test_many_calls_and_programs_at_once_all_end(runner: Runner, work: Mak
 
     assert [outcome.result for outcome in outcomes[:60]] == [number + 2 for number in range(60)]
     assert {outcome.status for outcome in outcomes} == {"done"}
+
+
+async def test_a_burst_leaves_workers_for_the_next_moment(
+    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "SURPLUS_S", 3600.0)
+    runner = await make_runner(idle_workers=1)
+
+    first = await asyncio.gather(*(worker_of(runner, work()) for _ in range(200)))
+    then = await asyncio.gather(*(worker_of(runner, work()) for _ in range(5)))
+
+    assert {one["pid"] for one in then} <= {one["pid"] for one in first}
 
 
 async def test_closing_leaves_no_process(make_runner: MakeRunner, work: MakeWork) -> None:

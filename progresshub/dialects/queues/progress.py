@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Annotated, Any
 
 import msgspec
@@ -14,7 +15,7 @@ from progresshub.edge import sse
 from progresshub.edge.replay import ending, replay
 from progresshub.edge.routes import JSON, TEXT, Call, Route
 from progresshub.edge.wire import event_id, reply
-from progresshub.errors import InvalidField, InvalidRequest, NoProgress, UnknownTask
+from progresshub.errors import InvalidField, InvalidRequest, NoProgress
 from progresshub.hub import Hub
 from progresshub.model import FINAL, FIRST, Event, EventId, EventType, State, Task
 from progresshub.persistence import ENTRIES, Filter, place
@@ -153,32 +154,25 @@ def _read(content_type: str, body: bytes) -> Report:
 
 async def stream(call: Call[StreamQuery, None]) -> web.StreamResponse:
     """One task's progress: what was, where asked for, then what comes, until its end has been told."""
-    query = call.query
-    task = await task_of(call)
-    seen = _last_seen(call, query.last_event_id)
-    start, past = _beginning(query, seen)
-    if task.final and seen is not None and seen >= (task.entry or FIRST):
-        return web.Response(status=204)
+    seen = _last_seen(call, call.query.last_event_id)
+    start, past = _beginning(call.query, seen)
     connection = sse.Stream(call.request, call.config.streams)
-    await connection.open()
-    subscription = call.hub.bus.watch([task.id], sse.encoding(words.frames, chunked=connection.chunked), connection)
+    live = sse.encoding(words.frames, chunked=connection.chunked)
+    subscription = call.hub.bus.watch([call.path("id")], live, connection)
     try:
-        after = await _tell_past(call.hub, task.id, start, past, connection)
+        task = await task_of(call)
+        if task.final and seen is not None and seen >= (task.entry or FIRST):
+            return web.Response(status=204)
+        await connection.open()
+        after = await _tell_past(call.hub, task, start, past, connection)
         subscription.release(lambda event: event.id > after)
         return await connection.wait()
     finally:
         subscription.close()
 
 
-async def _tell_past(
-    hub: Hub, task_id: str, start: EventId | None, past: sse.Frames, connection: sse.Stream
-) -> EventId:
+async def _tell_past(hub: Hub, task: Task, start: EventId | None, past: sse.Frames, connection: sse.Stream) -> EventId:
     """Tell what had happened by the time of the join; returns the id up to which nothing needs telling again."""
-    try:
-        task = await hub.get(task_id)
-    except UnknownTask:  # deleted on the way here
-        connection.finish()
-        return FIRST
     last: Event | None = None
     if start is not None:
         last = await replay(hub, task, start, past, connection)
@@ -212,16 +206,9 @@ def _beginning(query: StreamQuery, seen: EventId | None) -> tuple[EventId | None
 async def multi_stream(call: Call[MultiQuery, None]) -> web.StreamResponse:
     """Several tasks' progress: the latest of each at once, then each change, until all have ended."""
     ids = _ids(call.query.task_ids)
-    tasks = [await call.hub.get(task_id) for task_id in ids]
-    seen = _last_seen(call, call.query.last_event_id)
-    if seen is not None and all(task.final and (task.entry or FIRST) <= seen for task in tasks):
-        return web.Response(status=204)
-    connection = sse.Stream(call.request, call.config.streams)
-    await connection.open()
-    live = sse.encoding(words.multi_frames, chunked=connection.chunked)
-    subscription = call.hub.bus.watch(ids, live, connection)
-    told: dict[str, EventId] = {}
     left = set(ids)
+    connection = sse.Stream(call.request, call.config.streams)
+    live = sse.encoding(words.multi_frames, chunked=connection.chunked)
 
     def is_last_of_all(event: Event) -> bool:
         left.discard(event.task.id)
@@ -230,14 +217,16 @@ async def multi_stream(call: Call[MultiQuery, None]) -> web.StreamResponse:
         return not left
 
     connection.until(is_last_of_all)
+    subscription = call.hub.bus.watch(ids, live, connection)
     try:
-        for task_id in ids:
-            task = await call.hub.get(task_id)
-            if task.entry is not None and (seen is None or task.entry > seen) and (task.progress or task.final):
-                await connection.send(b"".join(map(sse.lines, words.multi_frames(_latest_event(task, task.entry)))))
-            told[task_id] = task.entry or FIRST
-            if task.final:
-                left.discard(task_id)
+        tasks = [await call.hub.get(task_id) for task_id in ids]
+        told = {task.id: task.entry or FIRST for task in tasks}
+        left.difference_update(task.id for task in tasks if task.final)
+        seen = _last_seen(call, call.query.last_event_id)
+        if not left and seen is not None and max(told.values()) <= seen:
+            return web.Response(status=204)
+        await connection.open()
+        await _tell_latest(tasks, seen or FIRST, connection)
         if not left:
             await connection.send(sse.lines(words.all_done(ids, max(told.values()))))
             connection.finish()
@@ -247,15 +236,18 @@ async def multi_stream(call: Call[MultiQuery, None]) -> web.StreamResponse:
         subscription.close()
 
 
+async def _tell_latest(tasks: list[Task], seen: EventId, connection: sse.Stream) -> None:
+    for task in tasks:
+        if task.entry is not None and task.entry > seen and (task.progress or task.final):
+            event = ending(task) if task.final else Event(task.entry, EventType.PROGRESSED, task)
+            await connection.send(b"".join(map(sse.lines, words.multi_frames(event))))
+
+
 def _ids(text: str) -> list[str]:
     ids = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not 1 <= len(ids) <= MOST_STREAMED:
         raise InvalidRequest(reason=f"task_ids names 1 to {MOST_STREAMED} tasks, divided by commas")
     return ids
-
-
-def _latest_event(task: Task, at: EventId) -> Event:
-    return ending(task) if task.final else Event(at, EventType.PROGRESSED, task)
 
 
 async def all_stream(call: Call[AllQuery, None]) -> web.StreamResponse:
@@ -265,10 +257,10 @@ async def all_stream(call: Call[AllQuery, None]) -> web.StreamResponse:
     seen = _last_seen(call, query.last_event_id)
     connection = sse.Stream(call.request, call.config.streams)
     connection.until(lambda event: False)
-    await connection.open()
     live = sse.encoding(words.all_frames, chunked=connection.chunked)
     subscription = call.hub.bus.watch_all(takes, live, connection)
     try:
+        await connection.open()
         after = FIRST if seen is None else await _tell_missed(call.hub, seen, takes, connection)
         subscription.release(lambda event: event.id > after)
         return await connection.wait()
@@ -289,6 +281,7 @@ class Chosen:
 
 async def _tell_missed(hub: Hub, seen: EventId, takes: Chosen, connection: sse.Stream) -> EventId:
     """Send what happened since; where that is more than is told one by one, say so and show how things stand."""
+    now = hub.events.last
     await hub.kept()
     events = await hub.store.since(seen, MOST_MISSED)
     if len(events) < MOST_MISSED:
@@ -296,9 +289,9 @@ async def _tell_missed(hub: Hub, seen: EventId, takes: Chosen, connection: sse.S
             if takes(event.task):
                 await connection.send(b"".join(map(sse.lines, words.all_frames(event))))
         return events[-1].id if events else seen
-    now = hub.events.last
-    live = [task for state in State if state not in FINAL for task in hub.live(state) if takes(task)]
-    await connection.send(sse.lines(words.gap(seen, now, live[:PAGE])))
+    running = (hub.find(task.id) for state in State if state not in FINAL for task in hub.live(state))
+    live = islice((task for task in running if task is not None and takes(task)), PAGE)
+    await connection.send(sse.lines(words.gap(seen, now, list(live))))
     return now
 
 
@@ -336,7 +329,7 @@ ROUTES = (
     Route(
         method="GET",
         path=f"{TASK}/stream",
-        handler=stream,
+        handler=sse.patient(stream),
         summary="Progress as it happens",
         query=StreamQuery,
         answers={200: "text/event-stream: progress, history, done", 204: "nothing more is to come"},
@@ -344,7 +337,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/v1/progress/stream",
-        handler=multi_stream,
+        handler=sse.patient(multi_stream),
         summary="Progress of several tasks as it happens",
         query=MultiQuery,
         answers={200: "text/event-stream: progress, done", 204: "nothing more is to come"},
@@ -352,7 +345,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/v1/events/stream",
-        handler=all_stream,
+        handler=sse.patient(all_stream),
         summary="Every event of every task that fits, as it happens",
         query=AllQuery,
         answers={200: "text/event-stream: one event type for each thing that can happen, and gap"},

@@ -166,14 +166,16 @@ def gap(seen: EventId, now: EventId, live: list[Task]) -> Frame:
 
 def multi_frames(event: Event) -> list[Frame]:
     """What a watcher of several tasks sees of an event."""
-    if event.type not in ENTRIES:
-        return []
-    return [Frame("progress", encode(_of_several(event.task, event.id)), event.id)]
+    if event.type is EventType.DELETED and not event.task.final:
+        return [_of_several(event, "deleted")]
+    return [_of_several(event, status(event.task))] if event.type in ENTRIES else []
 
 
-def _of_several(task: Task, at: EventId) -> dict[str, Any]:
-    body: dict[str, Any] = {"task_id": task.id, "progress": entry(task, at)}
-    return {**body, "is_final": True, "status": status(task)} if task.final else body
+def _of_several(event: Event, ending: str) -> Frame:
+    body: dict[str, Any] = {"task_id": event.task.id, "progress": entry(event.task, event.id)}
+    if ending:
+        body.update(is_final=True, status=ending)
+    return Frame("progress", encode(body), event.resume or event.id)
 
 
 def all_frames(event: Event) -> list[Frame]:
