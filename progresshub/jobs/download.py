@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload
 from progresshub.jobs.payload import read, schema_of
-from progresshub.kinds import Call, Kind
+from progresshub.kinds import Call, Kind, Lane
 from progresshub.model import Task
 from progresshub.settings import Downloads
 
@@ -60,6 +60,8 @@ def kind(settings: Downloads) -> Kind:
         launch=launch,
         title=_title,
         timeout_ms=TIMEOUT_MS,
+        stalled_after_s=settings.stalled_after_s,
+        lane_of=lambda payload: _lane(payload, settings.per_host),
     )
 
 
@@ -89,6 +91,11 @@ def _title(payload: Mapping[str, Any]) -> str:
     parts = urlsplit(payload["url"])
     shown = f"{_host(parts)}{parts.path}".rstrip("/")
     return shown if len(shown) <= TITLE_CHARS else shown[: TITLE_CHARS - 1] + "…"
+
+
+def _lane(payload: Mapping[str, Any], slots: int) -> Lane | None:
+    """Downloads from one host."""
+    return Lane(f"download from {urlsplit(payload['url']).hostname}", slots) if slots else None
 
 
 def _host(parts: SplitResult) -> str:
