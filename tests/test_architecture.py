@@ -27,7 +27,7 @@ RANKS = (
     ("egress", "line", "readers", "recorder", "registry", "store", "submission"),
     ("answers",),
     ("hub", "jobs"),
-    ("edge", "processes"),
+    ("edge", "processes", "quota"),
     ("scheduler", "upkeep"),
     ("dialects", "web"),
     ("assembly",),
