@@ -16,6 +16,7 @@ from progresshub.memory import MemoryStore
 from progresshub.persistence import Store
 from progresshub.processes.runner import Runner, Setup
 from progresshub.queues import Queue, Queues
+from progresshub.quota import Quota
 from progresshub.scheduler import Policy
 from progresshub.settings import Config, KindSettings
 from progresshub.store import SqliteStore
@@ -60,6 +61,11 @@ def policy(config: Config) -> Policy:
         backoff_max_s=scheduler.backoff_max_s,
         jitter=scheduler.jitter,
     )
+
+
+def quota(config: Config, hub: Hub) -> Quota | None:
+    most_bytes = config.downloads.quota_bytes
+    return Quota(hub, "download", most_bytes) if most_bytes else None
 
 
 def adjusted(kind: Kind, settings: KindSettings | None) -> Kind:

@@ -71,7 +71,30 @@ class Files:
         except FileNotFoundError:
             return
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes in each task's directory, hidden files and all."""
+        try:
+            folders = [entry for entry in os.scandir(self._files) if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return {}
+        return {folder.name: _size(Path(folder)) for folder in folders}
+
+    def clear(self, task_id: str) -> None:
+        """Give up a task's files, but not its log."""
+        shutil.rmtree(self.directory(task_id), ignore_errors=True)
+
     def remove(self, task_ids: Iterable[str]) -> None:
         for task_id in task_ids:
             shutil.rmtree(self.directory(task_id), ignore_errors=True)
             self.log(task_id).unlink(missing_ok=True)
+
+
+def _size(top: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(top):
+        for name in names:
+            try:
+                total += Path(folder, name).lstat().st_size
+            except FileNotFoundError:
+                continue  # it was moved while we looked
+    return total

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from progresshub.model import Failure, Task
 from progresshub.protocol import Report
@@ -54,6 +54,13 @@ class Await:
 Launch = Spawn | Call | Await
 
 
+class Lane(NamedTuple):
+    """Tasks that have something in common, of which at most `slots` run at once."""
+
+    name: str
+    slots: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one attempt ended. `failure` is None exactly when it is "done"."""
@@ -73,7 +80,9 @@ class Kind:
     task that a server's death cut off. `timeout_ms` (or what `timeout_of` says of a payload; None is
     no bound) and `max_retries` hold where the task says none; `retention_ms` and `backoff_s` are
     those of all kinds where they are None. Nothing is run for an `external` kind: it is active from
-    the start and hears of its progress from outside.
+    the start and hears of its progress from outside. `lane_of` says which tasks share a bound;
+    silence of `stalled_after_s` shows a task as stalled (None never does, and for an external kind the
+    scheduler's setting holds).
     """
 
     name: str
@@ -89,4 +98,6 @@ class Kind:
     backoff_s: float | None = None
     external: bool = False
     timeout_of: Callable[[Mapping[str, Any]], int | None] | None = None
+    lane_of: Callable[[Mapping[str, Any]], Lane | None] | None = None
+    stalled_after_s: float | None = None
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False

@@ -17,8 +17,8 @@ from random import random
 from progresshub import pace
 from progresshub.errors import HubError, UnknownKind
 from progresshub.hub import Hub
-from progresshub.kinds import Await, Outcome
-from progresshub.line import Line
+from progresshub.kinds import Await, Lane, Outcome
+from progresshub.line import Line, Turn
 from progresshub.model import Event, EventType, Failure, State, Task
 from progresshub.processes.runner import Job, Runner, Stop
 from progresshub.supervisor import supervised
@@ -42,7 +42,7 @@ class Policy:
 
 @dataclass(slots=True)
 class _Attempt:
-    queue: str
+    turn: Turn
     stop: Stop = field(default_factory=Stop)
 
 
@@ -86,7 +86,7 @@ class Scheduler:
             if task.state is State.RUNNING:
                 self._recover(task)
             elif task.state is State.PENDING:
-                self._line.join(task.spec)
+                self._line.join(task.spec, self._lane(task))
             else:
                 self._wait_for(task)
 
@@ -117,8 +117,12 @@ class Scheduler:
         if kind is not None and kind.external:
             self._hub.start(task.id)
             return
-        self._line.join(task.spec)
+        self._line.join(task.spec, self._lane(task))
         self._changed.set()
+
+    def _lane(self, task: Task) -> Lane | None:
+        kind = self._hub.kinds.get(task.spec.kind)
+        return kind.lane_of(task.spec.payload) if kind is not None and kind.lane_of is not None else None
 
     def _wait_for(self, task: Task) -> None:
         heappush(self._later, (task.due_ms or 0, task.spec.seq, task.id))
@@ -134,14 +138,13 @@ class Scheduler:
 
     def _start_all(self, attempts: asyncio.TaskGroup) -> None:
         while (turn := self._line.take()) is not None:
-            queue, task_id = turn
-            task = self._hub.newest(task_id)
+            task = self._hub.newest(turn.task_id)
             if task is None or task.state is not State.PENDING:
-                self._line.give_back(queue)
+                self._line.give_back(turn)
                 continue
-            attempt = self._attempts[task_id] = _Attempt(queue)
-            self._hub.start(task_id)
-            attempts.create_task(self._supervise(task_id, attempt))
+            attempt = self._attempts[task.id] = _Attempt(turn)
+            self._hub.start(task.id)
+            attempts.create_task(self._supervise(task.id, attempt))
 
     async def _supervise(self, task_id: str, attempt: _Attempt) -> None:
         """One attempt from its slot to its end, whatever happens in between."""
@@ -152,7 +155,7 @@ class Scheduler:
             outcome = Outcome(status="failed", failure=Failure(type=error.code, message=error.message), retry=False)
         finally:
             del self._attempts[task_id]
-            self._line.give_back(attempt.queue)
+            self._line.give_back(attempt.turn)
             self._changed.set()
         self._finish(task_id, outcome)
 

@@ -116,10 +116,11 @@ class Server:
         return _Parts(hub, live, runner, scheduler, inquiries, traffic, serving, sockets, self._running(urls, tokens))
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
-        hub, scheduler, serving = parts.hub, parts.scheduler, parts.serving
+        config, hub, scheduler, serving = self._config, parts.hub, parts.scheduler, parts.serving
         group.create_task(hub.journal.run())
         at_work = group.create_task(scheduler.run())
-        upkeep = group.create_task(Upkeep(hub, stalled_after_s=self._config.scheduler.stalled_after_s).run())
+        care = Upkeep(hub, stalled_after_s=config.scheduler.stalled_after_s, quota=assembly.quota(config, hub))
+        upkeep = group.create_task(care.run())
         warming = group.create_task(self._warm(parts.runner))
         recalling = group.create_task(self._recall(parts.traffic, hub))
         scheduler.recover(parts.live)

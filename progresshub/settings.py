@@ -22,6 +22,8 @@ Period = Annotated[float, Meta(ge=0.1, le=10**9)]
 Texts = tuple[str, ...]
 
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}")
+_PROXY = re.compile(r"http://(?:[^\s:/@]+:[^\s:/@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}/?")
 _ADDRESS = re.compile(r"unix:.+|(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/]*):(\d{1,5})")
 
 
@@ -151,8 +153,29 @@ class Downloads(Struct, frozen=True, kw_only=True):
     """How downloads go about it."""
 
     socket_timeout_s: Annotated[Period, Meta(description="Longest silence of a site")] = 20.0
+    stalled_after_s: Annotated[Period, Meta(description="Silence after which a download counts as stalled")] = 10.0
     buffer_bytes: Annotated[int, Meta(description="Bytes read at a time", ge=1024, le=2**30)] = 131_072
     reports_per_s: Annotated[float, Meta(description="Most progress reports of one download", ge=0.1, le=100)] = 8.0
+    rate_limit_bps: Annotated[Bytes, Meta(description="Most bytes a second for one download; 0 sets no bound")] = 0
+    per_host: Annotated[Count, Meta(description="Downloads from one host at once; 0 sets no bound")] = 4
+    max_entries: Annotated[int, Meta(description="Entries of a playlist that are taken", ge=1, le=1000)] = 200
+    min_free_bytes: Annotated[Bytes, Meta(description="Disk space that downloads leave free")] = 268_435_456
+    quota_bytes: Annotated[
+        Bytes, Meta(description="Most that downloads may keep; unfinished ones go first, then the oldest; 0: no bound")
+    ] = 0
+    allow_private: Annotated[bool, Meta(description="Also fetch from private addresses, such as this machine")] = False
+    allow_hosts: Annotated[Texts, Meta(description='Private places to fetch from even so, as "host:port"')] = ()
+    proxy: Annotated[
+        str, Meta(description='Proxy that downloads go through, as "http://host:port"', extra={"secret": True})
+    ] = ""
+    cookies_file: Annotated[str, Meta(description="Cookies for sites that want a login, in Netscape's format")] = ""
+
+    def __post_init__(self) -> None:
+        for place in self.allow_hosts:
+            if not _PLACE.fullmatch(place):
+                raise Misfit("allow_hosts", f'must be "host:port", not {json.dumps(place)}')
+        if self.proxy and not _PROXY.fullmatch(self.proxy):
+            raise Misfit("proxy", 'must be "http://host:port", with user:password@ before the host if it wants them')
 
 
 class Features(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ import logging
 from progresshub.errors import HubError
 from progresshub.hub import Hub
 from progresshub.model import EventId, State
+from progresshub.quota import Quota
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +23,10 @@ PIECE = 500
 class Upkeep:
     """Goes round until cancelled."""
 
-    def __init__(self, hub: Hub, *, stalled_after_s: float) -> None:
+    def __init__(self, hub: Hub, *, stalled_after_s: float, quota: Quota | None = None) -> None:
         self._hub = hub
         self._stalled_after_s = stalled_after_s
+        self._quota = quota
         self._heard: dict[str, tuple[EventId, float]] = {}
         self._rounds = 0
         self._indexed = -1
@@ -41,6 +43,8 @@ class Upkeep:
         self.mark_stalled()
         if self._rounds % EXPIRE_EVERY == 0:
             await self.expire()
+            if self._quota is not None:
+                await self._quota.keep()
         self._rounds += 1
         await self.index()
 
@@ -54,16 +58,19 @@ class Upkeep:
             self._indexed = last_seq
 
     def mark_stalled(self) -> None:
-        """External tasks that nobody has reported on for too long; they are never failed for it."""
+        """Tasks that have said nothing for longer than their kind may; they are never failed for it."""
         now_s = self._hub.clock.monotonic_s()
         heard: dict[str, tuple[EventId, float]] = {}
         for task in self._hub.live(State.RUNNING):
             kind = self._hub.kinds.get(task.spec.kind)
-            if kind is None or not kind.external or task.stalled:
+            if kind is None or task.stalled:
+                continue
+            after_s = self._stalled_after_s if kind.external else kind.stalled_after_s
+            if after_s is None:
                 continue
             changed, since_s = self._heard.get(task.id, (task.changed, now_s))
             heard[task.id] = (task.changed, now_s if changed != task.changed else since_s)
-            if now_s - heard[task.id][1] >= self._stalled_after_s:
+            if now_s - heard[task.id][1] >= after_s:
                 self._hub.stall(task.id)
         self._heard = heard
 

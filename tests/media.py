@@ -20,6 +20,13 @@ from aiohttp import web
 
 CHUNK_BYTES = 16_384
 GATE_TIMEOUT_S = 30.0
+TYPES = {
+    ".mpd": "application/dash+xml",
+    ".m3u8": "application/vnd.apple.mpegurl",
+    ".html": "text/html",
+    ".vtt": "text/vtt",
+    ".jpg": "image/jpeg",
+}
 
 
 class Asked(NamedTuple):
@@ -48,7 +55,10 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """How a file is served. The `cut_request`-th request for it ends after `cut_after` bytes, without notice."""
+    """How a file is served, or with a `location` where it is said to be.
+
+    The `cut_request`-th request for it ends after `cut_after` bytes, without notice.
+    """
 
     content: bytes = b""
     content_type: str = "video/mp4"
@@ -57,6 +67,7 @@ class File:
     gate: Gate | None = None
     cut_after: int | None = None
     cut_request: int = 2
+    location: str = ""
 
 
 @dataclass
@@ -66,6 +77,7 @@ class Media:
     base: str
     files: dict[str, File] = field(default_factory=dict)
     asked: list[Asked] = field(default_factory=list)
+    cookies: set[str] = field(default_factory=set)
 
     def add(self, name: str, file: File) -> str:
         self.files[name] = file
@@ -74,7 +86,10 @@ class Media:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         name = request.match_info["name"]
         self.asked.append(Asked(name, request.headers.get("Range", "")))
+        self.cookies |= {f"{key}={value}" for key, value in request.cookies.items()}
         file = self.files.get(name, File(status=404))
+        if file.location:
+            return web.Response(status=302, headers={"Location": file.location})
         if file.status != 200:
             return web.Response(status=file.status)
         count = sum(asked.name == name for asked in self.asked)
@@ -137,6 +152,21 @@ def make_video(directory: Path) -> Path:
 def make_manifest(directory: Path) -> Path:
     """The same as a DASH manifest, with picture and sound in files of their own beside it."""
     return _make(directory / "video.mpd", "-f", "dash")
+
+
+def make_hls(directory: Path) -> Path:
+    """The same as an HLS playlist of several segments beside it."""
+    return _make(
+        directory / "video.m3u8", "-c:v", "mpeg2video", "-g", "2", "-hls_time", "0.2", "-hls_playlist_type", "vod"
+    )
+
+
+def add_all(media: Media, directory: Path) -> None:
+    """Serve every file of a directory, manifests as what they are."""
+    for path in directory.iterdir():
+        if path.is_file():
+            content_type = TYPES.get(path.suffix, "video/mp4")
+            media.add(path.name, File(content=path.read_bytes(), content_type=content_type))
 
 
 def _make(path: Path, *arguments: str) -> Path:

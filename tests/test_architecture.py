@@ -24,7 +24,7 @@ RANKS = (
     ("model", "report", "settings"),
     ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "states", "supervisor"),
     ("bus", "journal", "kinds", "memory", "pace", "statements"),
-    ("line", "readers", "recorder", "registry", "store", "submission", "traffic"),
+    ("egress", "line", "readers", "recorder", "registry", "store", "submission", "traffic"),
     ("answers",),
     ("hub", "jobs"),
     ("edge", "processes"),

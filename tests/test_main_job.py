@@ -8,7 +8,7 @@ from pathlib import Path
 from tests import serving
 from tests.media import File, Gate, make_video, media_server
 
-SMOOTH = ("downloads.buffer_bytes=16384", "downloads.reports_per_s=100.0")
+SMOOTH = ("downloads.allow_private=true", "downloads.buffer_bytes=16384", "downloads.reports_per_s=100.0")
 
 
 async def test_a_film_is_downloaded_and_watched_from_the_first_byte_to_the_last(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ async def typed(script: str, url: str, **environment: str) -> str:
 
 async def test_its_download_arrives_and_is_watched(tmp_path: Path) -> None:
     film = make_video(tmp_path).read_bytes()
-    async with media_server() as media, serving.process(tmp_path / "data") as server:
+    async with media_server() as media, serving.process(tmp_path / "data", "downloads.allow_private=true") as server:
         url = media.add("film.mp4", File(content=film))
 
         said = await typed(shell_blocks("Try it")[0], server.url, MEDIA=url)

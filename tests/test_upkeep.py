@@ -23,6 +23,7 @@ from tests.parts import HandClock, a_hub, kind
 KINDS = {
     "work": kind("work"),
     "brief": kind("brief", retention_ms=1_000),
+    "lively": kind("lively", stalled_after_s=30.0),
     "outside": kind("outside", external=True, launch=lambda task: Await()),
 }
 
@@ -129,3 +130,17 @@ async def test_what_is_new_can_be_searched_after_a_round(hub: Hub) -> None:
 
     found, _ = await hub.page(Filter(text=word), None, 10)
     assert [task.id for task in found] == [task_id]
+
+
+async def test_a_kind_that_is_never_silent_for_long_is_marked_by_its_own_measure(hub: Hub, clock: HandClock) -> None:
+    task_id = await running(hub, "lively")
+    care = Upkeep(hub, stalled_after_s=60)
+
+    marks = []
+    for _ in range(3):
+        care.mark_stalled()
+        task = hub.newest(task_id)
+        marks.append(task is not None and task.stalled)
+        clock.s += 29
+
+    assert marks == [False, False, True]

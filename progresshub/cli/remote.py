@@ -62,6 +62,11 @@ class Remote:
         created = await self.post("/api/v1/tasks", {"type": kind, "payload": payload, **more})
         return str(created["task_id"])
 
+    async def get(self, path: str) -> Any:
+        async with self._session.get(path) as response:
+            response.raise_for_status()
+            return await response.json()
+
     async def post(self, path: str, body: Any) -> Any:
         async with self._session.post(path, json=body) as response:
             answer = await response.json()

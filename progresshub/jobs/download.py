@@ -15,7 +15,7 @@ from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload
 from progresshub.jobs.payload import read, schema_of
-from progresshub.kinds import Call, Kind
+from progresshub.kinds import Call, Kind, Lane
 from progresshub.model import Task
 from progresshub.settings import Downloads
 
@@ -39,6 +39,10 @@ class Download(Struct, frozen=True, forbid_unknown_fields=True):
         Annotated[str, Meta(max_length=200, description="Names the file in place of the page's title")] | None
     ) = None
     embed_thumbnail: Annotated[bool, Meta(description="Put the picture into the file")] = False
+    subtitles: Annotated[
+        list[Annotated[str, Meta(max_length=35, pattern=r"^[A-Za-z0-9-]+\Z")]],
+        Meta(max_length=20, description="Languages of subtitles to have beside it, such as en"),
+    ] = []
 
 
 def kind(settings: Downloads) -> Kind:
@@ -56,6 +60,8 @@ def kind(settings: Downloads) -> Kind:
         launch=launch,
         title=_title,
         timeout_ms=TIMEOUT_MS,
+        stalled_after_s=settings.stalled_after_s,
+        lane_of=lambda payload: _lane(payload, settings.per_host),
     )
 
 
@@ -85,6 +91,11 @@ def _title(payload: Mapping[str, Any]) -> str:
     parts = urlsplit(payload["url"])
     shown = f"{_host(parts)}{parts.path}".rstrip("/")
     return shown if len(shown) <= TITLE_CHARS else shown[: TITLE_CHARS - 1] + "…"
+
+
+def _lane(payload: Mapping[str, Any], slots: int) -> Lane | None:
+    """Downloads from one host."""
+    return Lane(f"download from {urlsplit(payload['url']).hostname}", slots) if slots else None
 
 
 def _host(parts: SplitResult) -> str:

@@ -123,11 +123,23 @@ async def test_the_start_line_says_where_everything_is(tmp_path: Path) -> None:
         assert "commands none named" in server.line
 
 
+async def test_the_demo_says_why_a_server_does_not_fetch_its_film(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with serving.process(data):
+        code, out, err = await run("demo", "--data-dir", str(data))
+
+    assert code == 0, out + err
+    assert "downloads.allow_private=true" in err
+
+
 @pytest.mark.parametrize("is_running", [True, False])
 async def test_the_demo_shows_a_task_of_every_kind_to_its_end(tmp_path: Path, is_running: bool) -> None:
     data = tmp_path / "data"
     if is_running:
-        async with serving.process(data) as server, serving.client(server.url) as client:
+        async with (
+            serving.process(data, "downloads.allow_private=true") as server,
+            serving.client(server.url) as client,
+        ):
             code, out, err = await run("demo", "--data-dir", str(data))
             tasks = (await client.get("/api/v1/tasks"))["tasks"]
         assert {task["type"] for task in tasks} == {"demo", "download", "command", "external"}

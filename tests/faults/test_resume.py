@@ -46,8 +46,11 @@ class Watcher:
                 watching.cancel()
 
     async def sees(self, more: int) -> None:
-        """Wait for that many more events."""
-        wanted = len(self.seen) + more
+        """Wait for that many more events than have been seen."""
+        await self.has_seen(len(self.seen) + more)
+
+    async def has_seen(self, wanted: int) -> None:
+        """Wait until it has seen that many in all."""
         await until(lambda: len(self.seen) >= wanted)
 
     @property
@@ -96,6 +99,29 @@ async def test_one_task_is_followed_over_kills(shop: Shop) -> None:
     kept = audit.read(shop.data, shop.root / "copy").tasks[task_id].history
     assert {event.id for event in kept if event.type in ENTRIES} <= set(ids)
     assert watcher.seen[-1].data == {"task_id": task_id, "status": "completed"}
+
+
+async def test_who_saw_progress_that_was_not_kept_is_known_after_the_kill(shop: Shop) -> None:
+    async with process(shop.data, "store.write_behind_ms=60000") as server, client(server.url) as speaker:
+        task_id = await speaker.submit("external")
+        watcher = Watcher(f"/api/v1/tasks/{task_id}/progress/stream?start_id=0")
+        await speaker.report(task_id, percent=10)
+        assert (await speaker.get(f"/api/v1/tasks/{task_id}/progress/info"))["length"] == 1
+        async with watcher.follows(speaker):
+            await watcher.has_seen(1)
+            await speaker.report(task_id, percent=20)
+            await watcher.has_seen(2)
+            server.kill()
+        await server.gone()
+
+    async with process(shop.data) as server, client(server.url) as speaker:
+        async with watcher.follows(speaker):
+            await speaker.report(task_id, percent=30)
+            await watcher.has_seen(3)
+            server.kill()
+        await server.gone()
+
+    assert [event.data["percentage"] for event in watcher.seen] == [10, 20, 30]
 
 
 async def test_everything_is_followed_over_kills(shop: Shop) -> None:

@@ -1,5 +1,6 @@
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -9,10 +10,10 @@ from progresshub.jobs.ytdlp.bar import Bar
 class Told:
     """Keeps what a bar reports."""
 
-    def __init__(self, *formats: dict[str, Any]) -> None:
+    def __init__(self, *formats: dict[str, Any], **request: Any) -> None:
         self.reports: list[dict[str, Any]] = []
-        self.bar = Bar(self._progress, "mp4")
-        self.bar.plan({"title": "Song", "requested_formats": list(formats)})
+        self.bar = Bar(self._progress, {"format": "mp4", **request})
+        self.bar.plan({"title": "Song", "ext": "mp4", "duration": 10, "requested_formats": list(formats)})
 
     def _progress(self, percent: float | None = None, **rest: Any) -> None:
         self.reports.append({"percent": percent, **rest})
@@ -22,6 +23,13 @@ class Told:
     ) -> Any:
         self.bar.on_progress({"status": status, "downloaded_bytes": downloaded, "total_bytes": total, **rest})
         return self.reports[-1]
+
+    def work(self, name: str, status: str = "started", extension: str = "mp4") -> Any:
+        self.bar.on_processing({"status": status, "postprocessor": name, "info_dict": {"ext": extension}})
+        return self.reports[-1]
+
+    def percents(self) -> list[float]:
+        return [report["percent"] for report in self.reports if report["percent"] is not None]
 
 
 def test_bytes_become_a_percentage_and_an_eta():
@@ -57,20 +65,22 @@ def test_video_and_sound_count_by_their_sizes():
         told.hear(100, 100, "finished")["percent"],
     ]
 
-    assert percents == [45, 90, 95, 100]
+    assert percents == [42.75, 85.5, 90.25, 95]
+    told.work("Merger")
+    assert told.work("Merger", "finished")["percent"] == 100
 
 
 def test_a_part_that_was_there_already_counts_as_done():
     told = Told({"filesize": 900}, {"filesize": 100})
 
-    assert told.hear(None, 900, "finished")["percent"] == 90
+    assert told.hear(None, 900, "finished")["percent"] == pytest.approx(85.5)
 
 
 def test_processing_is_a_stage_said_once():
     told = Told()
 
     for name in ("MoveFiles", "Merger", "Merger"):
-        told.bar.on_processing({"status": "started", "postprocessor": name})
+        told.work(name)
 
     assert [report["stage"] for report in told.reports] == ["downloading", "merging"]
 
@@ -79,9 +89,50 @@ def test_only_a_container_that_is_changed_is_worth_a_word():
     told = Told()
 
     for extension in ("mp4", "mkv"):
-        told.bar.on_processing({"status": "started", "postprocessor": "VideoRemuxer", "info_dict": {"ext": extension}})
+        told.work("VideoRemuxer", extension=extension)
 
     assert [report["message"] for report in told.reports[1:]] == ["Changing the container"]
+
+
+def test_what_follows_the_bytes_has_its_share_and_fills_it():
+    parts = {"filesize": 900, "acodec": "none"}, {"filesize": 100, "vcodec": "none"}
+    told = Told(*parts, format="mp3", mp3_title="Song")
+
+    told.hear(900, 900, "finished")
+    told.hear(100, 100, "finished")
+    for name in ("Merger", "ExtractAudio", "Metadata"):
+        told.work(name)
+        for made_s in (2.5, 5.0, None, 20.0):
+            told.bar.on_ffmpeg(made_s, None)
+        told.work(name, "finished")
+
+    percents = told.percents()
+    assert percents == sorted(percents)
+    assert percents[1] == 79
+    assert {80.25, 81.5, 84, 87.75, 99, 99.25, 100} <= set(percents)
+    assert percents[-1] == 100
+    messages = list(dict.fromkeys(report["message"] for report in told.reports if "message" in report))
+    assert messages[:2] == ["Song (picture)", "Song (sound)"]
+
+
+def test_what_ffmpeg_fetches_itself_is_counted_by_its_length():
+    told = Told()
+
+    told.bar.on_ffmpeg(4.0, 1000)
+
+    assert (told.reports[-1]["percent"], told.reports[-1]["current"]) == (40, 1000)
+
+
+def test_each_entry_of_a_list_counts_for_itself():
+    told = Told()
+    told.hear(1000, 1000, "finished")
+
+    told.bar.begin(2, 3)
+    told.bar.plan({"title": "Second", "ext": "mp4"})
+    report = told.hear(100, 1000, speed=10.0)
+
+    assert (report["percent"], report["eta_s"]) == (10, None)
+    assert (report["metadata"]["entry"], report["metadata"]["entries"]) == (2, 3)
 
 
 HOOKS = st.tuples(

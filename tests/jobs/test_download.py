@@ -21,6 +21,7 @@ def test_the_defaults_are_filled_in():
         "quality": None,
         "mp3_title": None,
         "embed_thumbnail": False,
+        "subtitles": [],
     }
 
 
@@ -58,6 +59,7 @@ def test_a_download_gets_a_process_of_its_own():
         {"url": URL, "quality": "huge"},
         {"url": URL, "outtmpl": "/etc/x"},
         {"url": URL, "embed_thumbnail": "yes"},
+        {"url": URL, "subtitles": ["en", ".*"]},
     ],
 )
 def test_what_can_not_be_downloaded_is_refused(payload):

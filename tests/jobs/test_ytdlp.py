@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONTENT = random.Random(1).randbytes(2_000_000)
 KIND = kind(Downloads(buffer_bytes=16_384))
 TARGET = "progresshub.jobs.ytdlp:download"
-SETTINGS = {"socket_timeout_s": 5.0, "buffer_bytes": 16_384, "reports_per_s": 1e6}
+SETTINGS = {"socket_timeout_s": 5.0, "buffer_bytes": 16_384, "reports_per_s": 1e6, "allow_private": True}
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -129,7 +129,7 @@ async def test_a_later_attempt_goes_on_where_a_stopped_one_was(warm, media, dire
     async for report in warm.lines():
         if report.get("current", 0) > 500_000:
             os.kill(pid, signal.SIGKILL)
-    left = (directory / "song.mp4.part").stat().st_size
+    left = (directory / ".partial" / "song.mp4.part").stat().st_size
     await gate.open(len(CONTENT))
     *_, last = await warm.run(TARGET, asking(url), directory)
 

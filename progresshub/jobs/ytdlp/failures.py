@@ -19,7 +19,17 @@ from yt_dlp.utils import (
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _REPORT_TO_OTHERS = re.compile(r";? ?please report this issue on .*", re.DOTALL)
+_STATUS = re.compile(r"\bHTTP Error ([45]\d\d)\b")
 _PASSING_STATUSES = frozenset({408, 425, 429})
+
+
+class Unfit(Exception):
+    """What is asked for can't be had here: `error_type` is a stable word for programs."""
+
+    def __init__(self, message: str, error_type: str, *, retry: bool) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.retry = retry
 
 
 class Why(NamedTuple):
@@ -30,7 +40,7 @@ class Why(NamedTuple):
 
 def explain(error: BaseException) -> Why:
     """The reason that lies deepest decides; the words are those of the error itself."""
-    error_type, retry = next(filter(None, map(_reason, _chain(error))), ("download", True))
+    error_type, retry = next(filter(None, map(_reason, _chain(error))), None) or _told(error) or ("download", True)
     return Why(_in_words(error), error_type, retry)
 
 
@@ -50,10 +60,12 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 def _reason(error: BaseException) -> tuple[str, bool] | None:
     match error:
+        case Unfit(error_type=error_type, retry=retry):
+            return error_type, retry
         case UnsupportedError():
             return "unsupported_url", False
         case HTTPError(status=status):
-            return f"http_{status}", not 400 <= status < 500 or status in _PASSING_STATUSES
+            return _refused(status)
         case GeoRestrictedError():
             return "geo_restricted", False
         case PostProcessingError():
@@ -65,6 +77,16 @@ def _reason(error: BaseException) -> tuple[str, bool] | None:
         case ExtractorError(expected=True) if error.cause is None:
             return "unavailable", False
     return None
+
+
+def _told(error: BaseException) -> tuple[str, bool] | None:
+    """The status that the words speak of: after its own retries yt-dlp keeps nothing but them."""
+    found = _STATUS.search(str(error))
+    return _refused(int(found[1])) if found else None
+
+
+def _refused(status: int) -> tuple[str, bool]:
+    return f"http_{status}", not 400 <= status < 500 or status in _PASSING_STATUSES
 
 
 def _in_words(error: BaseException) -> str:

@@ -11,24 +11,36 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from yt_dlp.postprocessor.metadataparser import MetadataParserPP
 from yt_dlp.utils import sanitize_filename
+
+from progresshub.jobs.ytdlp.ffmpeg import PIPE
 
 AUDIO = {"audio": "best", "mp3": "mp3", "wav": "wav", "flac": "flac", "aac": "aac"}
 CONTAINERS = {"mp4": "mp4", "webm": "webm"}
 TAKES_PICTURE = frozenset({"mp3", "mp4", "flac", "aac"})
 RETRIES = 2
+PARTIAL = ".partial"
+"""Where files are until they are whole: hidden, so that nobody is offered half of one."""
+WHITELIST = "http,https,tls,tcp,httpproxy,crypto,data"
+"""What ffmpeg may open when it fetches something itself: all of it goes the way out that it is given."""
 
 
 def options(request: Mapping[str, Any], settings: Mapping[str, Any], directory: Path) -> dict[str, Any]:
     """The parameters of a YoutubeDL for this request, whose files all go to `directory`."""
+    said = ["-progress", str(directory / PARTIAL / PIPE)]
     return {
         **_always(settings),
-        "paths": {"home": str(directory)},
-        "outtmpl": {"default": _name(request.get("mp3_title"))},
+        "paths": {"home": str(directory), "temp": PARTIAL},
+        "outtmpl": {"default": naming(request.get("mp3_title"))},
         "format": selector(request),
         "merge_output_format": CONTAINERS.get(request["format"]),
-        "writethumbnail": _with_picture(request),
+        "writethumbnail": with_picture(request),
+        "writesubtitles": bool(request.get("subtitles")),
+        "subtitleslangs": list(request.get("subtitles") or ()),
         "postprocessors": _processing(request),
+        "postprocessor_args": {"ffmpeg": said},
+        "external_downloader_args": {"ffmpeg_i": ["-protocol_whitelist", WHITELIST], "ffmpeg_o": said},
     }
 
 
@@ -57,7 +69,7 @@ def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
         "noprogress": True,
         "color": "never",
         "noplaylist": True,
-        "playlist_items": "1",
+        "skip_unavailable_fragments": False,
         "cachedir": False,
         "usenetrc": False,
         "enable_file_urls": False,
@@ -72,16 +84,25 @@ def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
         "socket_timeout": settings["socket_timeout_s"],
         "noresizebuffer": True,
         "buffersize": settings["buffer_bytes"],
+        "ratelimit": settings.get("rate_limit_bps") or None,
     }
 
 
-def _name(title: str | None) -> str:
-    """The title is cut by bytes so that `.part` and its like still fit behind it."""
+def naming(title: str | None, number: int = 0) -> str:
+    """The template of a file's name, numbered where it is one of several.
+
+    The title is cut by bytes so that `.part` and its like still fit behind it.
+    """
     fixed = sanitize_filename(title, restricted=True).replace("%", "%%") if title else "%(title).150B"
-    return f"{fixed}.%(ext)s"
+    return f"{number:03d}_{fixed}.%(ext)s" if number else f"{fixed}.%(ext)s"
 
 
-def _with_picture(request: Mapping[str, Any]) -> bool:
+def sound_title(request: Mapping[str, Any]) -> str:
+    """What to write into the file as its title."""
+    return (request.get("mp3_title") or "") if request["format"] in AUDIO else ""
+
+
+def with_picture(request: Mapping[str, Any]) -> bool:
     return bool(request.get("embed_thumbnail")) and request["format"] in TAKES_PICTURE
 
 
@@ -94,6 +115,14 @@ def _processing(request: Mapping[str, Any]) -> list[dict[str, Any]]:
         steps.append({"key": "FFmpegExtractAudio", "preferredcodec": AUDIO[wanted], "preferredquality": bitrate})
     elif wanted in CONTAINERS:
         steps.append({"key": "FFmpegVideoRemuxer", "preferedformat": CONTAINERS[wanted]})
-    if _with_picture(request):
+    if title := sound_title(request):
+        steps.append({"key": "MetadataParser", "when": "pre_process", "actions": [_titled(title)]})
+        steps.append({"key": "FFmpegMetadata", "add_chapters": False, "add_infojson": False})
+    if with_picture(request):
         steps.append({"key": "EmbedThumbnail"})
     return steps
+
+
+def _titled(title: str) -> tuple[Any, ...]:
+    """Replaces whatever title there is: as text, in which nothing stands for something else."""
+    return MetadataParserPP.Actions.REPLACE, "title", r"(?s)\A.*\Z", title.replace("\\", r"\\")
