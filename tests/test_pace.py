@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from progresshub import pace
-from progresshub.model import Progress, State, Step, StepState
+from progresshub.model import Progress, State, Step, StepState, Task
 from progresshub.protocol import Report, StepPlan
 from tests import make
 
 
-def running(**given: object) -> make.Task:
+def running(**given: Any) -> Task:
     return make.task(state=State.RUNNING, started_ms=0, **given)
 
 
