@@ -164,11 +164,14 @@ class Bar:
         )
 
     def _overall(self) -> float | None:
-        """Each part counts by its size; a part whose size nobody knows yet counts like an average one."""
+        """Each part counts by its size; a part whose size nobody knows yet counts like an average one.
+
+        While such a part begins, what was known stays: a bar that has moved does not vanish.
+        """
         sizes = [part.size_bytes for part in self._parts if part.size_bytes]
         average = sum(sizes) / len(sizes) if sizes else 1.0
         if not self._running.size_bytes:
-            return None
+            return self._percent or None
         whole = sum(part.size_bytes or average for part in self._parts)
         done = sum(min(part.done_bytes, part.size_bytes or average) for part in self._parts)
         self._percent = max(self._percent, self._fetching * (done / whole))
@@ -180,7 +183,8 @@ class Bar:
 
     def _metadata(self) -> dict[str, Any]:
         estimated = any(part.estimated and part.size_bytes for part in self._parts)
-        return {**self._about, **self._entry, "estimated": estimated, "parts": len(self._parts)}
+        done = {"done_bytes": int(sum(part.done_bytes for part in self._parts))}
+        return {**self._about, **self._entry, **done, "estimated": estimated, "parts": len(self._parts)}
 
 
 def about(info: Mapping[str, Any]) -> dict[str, Any]:
