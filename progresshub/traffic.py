@@ -69,6 +69,14 @@ class Traffic:
 
 
 def counted(task: Task) -> float | None:
-    """The bytes so far, where bytes are counted."""
+    """The bytes so far, where bytes are counted.
+
+    A stage that counts none, and a task of several steps, may say them in the metadata.
+    """
     progress = task.progress
-    return progress.current if progress is not None and progress.unit in BYTES else None
+    if progress is None:
+        return None
+    if progress.unit in BYTES and progress.current is not None:
+        return progress.current
+    said = progress.metadata.get("done_bytes")
+    return float(said) if type(said) is int and said >= 0 else None

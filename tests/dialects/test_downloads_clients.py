@@ -32,7 +32,7 @@ class Place(NamedTuple):
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def place(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Place]:
     data: Path = tmp_path_factory.mktemp("clients") / "data"
-    flags = ("downloads.buffer_bytes=16384", "downloads.reports_per_s=100.0")
+    flags = ("downloads.allow_private=true", "downloads.buffer_bytes=16384", "downloads.reports_per_s=100.0")
     headers = {"Authorization": f"Bearer {TOKEN}"}
     async with (
         media_server() as media,

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.media import File, Gate, Media, media_server
+from tests.media import File, Gate, Media, add_all, make_manifest, media_server
 from tests.serving import Client, serving
 from tests.wait import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 FILM = bytes(range(256)) * 4_000
-SMOOTH = ("downloads.buffer_bytes=16384", "downloads.reports_per_s=100.0")
+SMOOTH = ("downloads.allow_private=true", "downloads.buffer_bytes=16384", "downloads.reports_per_s=100.0")
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -154,6 +155,38 @@ async def test_the_story_of_a_download_is_kept_and_its_speed_can_be_drawn(server
         point["elapsed_seconds"] for point in course["points"]
     )
     assert course["peak_speed_bps"] >= course["average_speed_bps"] > 0
+
+
+async def test_what_is_done_with_the_parts_is_processing(server: Client, media: Media, tmp_path: Path) -> None:
+    add_all(media, make_manifest(tmp_path).parent)
+
+    task_id = (await ask(server, f"{media.base}/video.mpd", format="mp4"))["task_id"]
+    async with server.session.ws_connect(f"{server.url}/api/progress/stream/{task_id}") as socket:
+        told = [message.json() async for message in socket]
+    events = await server.get(f"/api/progress/tasks/{task_id}/events")
+
+    statuses = list(dict.fromkeys(one["status"] for one in told))
+    assert statuses == ["pending", "downloading", "processing", "completed"][-len(statuses) :]
+    assert [one["progress"] for one in told] == sorted(one["progress"] for one in told)
+    processing = [one for one in told if one["status"] == "processing"]
+    assert all(one["current_bytes"] == one["total_bytes"] > 0 for one in processing)
+    names = list(dict.fromkeys(event["event"] for event in events))
+    assert names == ["task_created", "download_started", "progress_update", "post_processing", "task_completed"]
+
+
+async def test_the_bytes_of_a_list_on_a_page_are_all_counted(server: Client, media: Media) -> None:
+    sources = [media.add(f"entry-{n}.mp4", File(content=FILM[n:])) for n in range(3)]
+    videos = "".join(f"<video src='{source}'></video>" for source in sources)
+    page = media.add("list.html", File(content=f"<title>T</title>{videos}".encode(), content_type="text/html"))
+    before = (await server.get("/api/progress/bandwidth"))["window_bytes"]
+
+    task_id = (await ask(server, page))["task_id"]
+    await server.ended(task_id)
+
+    detail = await server.get(f"/api/progress/tasks/{task_id}")
+    after = (await server.get("/api/progress/bandwidth"))["window_bytes"]
+    assert (detail["status"], detail["progress"]) == ("completed", 100.0)
+    assert after - before == sum(len(FILM) - n for n in range(3))
 
 
 async def test_a_list_is_taken_whole_or_not_at_all(server: Client, media: Media) -> None:

@@ -158,6 +158,21 @@ def test_a_failure_is_told_without_what_is_secret():
     assert words.detail(download(State.RETRYING, error=why)).error_message is None
 
 
+def test_what_is_processed_is_all_there_though_its_stage_counts_none():
+    task = download(progress=Progress(percent=97.0, stage="merging", metadata={"done_bytes": 995}))
+
+    body = words.detail(task)
+
+    assert (body.status, body.progress, body.current_bytes, body.total_bytes) == ("processing", 97.0, 995, 995)
+
+
+@pytest.mark.parametrize("nonsense", ["995", -1, 1.5, True, None, [1]])
+def test_metadata_that_says_no_number_is_no_count(nonsense):
+    task = download(progress=Progress(percent=97.0, metadata={"done_bytes": nonsense}))
+
+    assert words.detail(task).current_bytes == 0
+
+
 def test_a_completed_download_has_all_its_bytes_though_its_last_stage_counted_none():
     result = {"path": "a/video.mp4", "filename": "video.mp4", "size_bytes": 995, "thumbnail": "https://x/t.jpg"}
     task = download(State.COMPLETED, result=result, progress=Progress(percent=100.0, stage="merging"))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from progresshub.dialects.downloads import words
 from progresshub.model import Event, Task
+from progresshub.traffic import counted
 
 
 class Sample(NamedTuple):
@@ -35,10 +36,8 @@ def samples(events: Iterable[Event]) -> list[Sample]:
 
 
 def _sample(at_ms: int, task: Task) -> Sample:
-    progress = task.progress
-    counted = progress is not None and progress.current is not None and words.counts_bytes(task)
-    done_bytes = int(progress.current or 0) if counted and progress is not None else None
-    return Sample(at_ms, words.percent(task), done_bytes, words.speed_bps(task))
+    done = counted(task)
+    return Sample(at_ms, words.percent(task), None if done is None else int(done), words.speed_bps(task))
 
 
 def thinned(course: Sequence[Sample], most: int) -> list[Point]:

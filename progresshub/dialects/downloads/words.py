@@ -15,7 +15,7 @@ from progresshub.edge.redact import redact_text
 from progresshub.edge.wire import encode
 from progresshub.model import Event, EventType, Progress, State, Task
 from progresshub.persistence import tenths
-from progresshub.traffic import BYTES
+from progresshub.traffic import BYTES, counted
 
 PENDING, DOWNLOADING, PROCESSING = "pending", "downloading", "processing"
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
@@ -324,10 +324,12 @@ def error_message(task: Task) -> str | None:
 
 def _counts(task: Task) -> tuple[int | None, int | None]:
     """Bytes so far and in all; None where they are not known, or something else is counted."""
-    progress = task.progress
-    if progress is None or progress.current is None or not counts_bytes(task):
+    done, progress = counted(task), task.progress
+    if done is None or progress is None:
         return None, None
-    return int(progress.current), int(progress.total) if progress.total else None
+    if status(task) == PROCESSING:
+        return int(done), int(done)
+    return int(done), int(progress.total) if progress.total and counts_bytes(task) else None
 
 
 def _text(task: Task, name: str) -> str | None:
