@@ -27,7 +27,7 @@ RANKS = (
     ("egress", "line", "readers", "recorder", "registry", "store", "submission", "traffic"),
     ("answers",),
     ("hub", "jobs"),
-    ("edge", "processes"),
+    ("edge", "processes", "quota"),
     ("inquiries", "scheduler", "upkeep"),
     ("dialects", "web"),
     ("assembly",),

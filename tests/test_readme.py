@@ -19,7 +19,7 @@ def shell_blocks(heading: str) -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
 
 
-async def typed(script: str, url: str, **environment: str) -> str:
+async def typed(script: str, url: str, cwd: Path | None = None, **environment: str) -> str:
     """What a shell prints that is given these lines, with our server's address in place of the usual one."""
     shell = await asyncio.create_subprocess_exec(
         "bash",
@@ -27,6 +27,7 @@ async def typed(script: str, url: str, **environment: str) -> str:
         "pipefail",
         "-c",
         script.replace("localhost:8080", url.removeprefix("http://")),
+        cwd=cwd,
         stdout=asyncio.subprocess.PIPE,
         env={**os.environ, **environment},
     )
@@ -53,6 +54,19 @@ async def test_its_outside_work_is_reported_to_the_end(tmp_path: Path) -> None:
 
     assert re.findall(r'"percentage":(\d+)', said) == ["42", "70", "100"] * 2
     assert said.count("event: history") == 3
+
+
+async def test_its_clients_of_a_download_service_are_served(tmp_path: Path) -> None:
+    film = make_video(tmp_path).read_bytes()
+    async with media_server() as media, serving.process(tmp_path / "data", "downloads.allow_private=true") as server:
+        url = media.add("film.mp4", File(content=film))
+
+        said = await typed(shell_blocks("Try it")[2], server.url, cwd=tmp_path, MEDIA=url)
+
+    assert '"title":"film"' in said
+    assert '"status":"completed"' in said
+    assert f'"window_bytes":{len(film)}' in said
+    assert (tmp_path / "film").read_bytes() == film
 
 
 async def test_its_function_is_a_task_type(tmp_path: Path) -> None:

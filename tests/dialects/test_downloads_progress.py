@@ -237,6 +237,21 @@ async def test_an_unknown_path_below_its_own_is_refused_in_its_words(client: Cli
     assert body.keys() == {"error", "message", "status_code", "details"}
 
 
+async def test_an_empty_status_is_none(client: Client) -> None:
+    await made(client, "downloading", 10)
+
+    assert (await client.get("/api/progress/tasks", status=""))["downloading"] == 1
+    assert len(await client.get("/api/tasks", status="")) == 1
+
+
+async def test_what_needs_ffmpeg_is_there_with_it(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    features = await client.get("/api/features")
+
+    assert (features["mp3_metadata"], features["thumbnail_embed"], features["download"]) == (False, False, True)
+
+
 async def test_switched_off_its_progress_is_refused_and_the_rest_is_there(tmp_path: Path) -> None:
     async with serving(tmp_path, "features.progress_tracking=false") as client:
         refusals = [await client.ask("GET", path) for path in PATHS]

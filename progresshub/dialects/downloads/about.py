@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import msgspec
 from aiohttp import web
 
@@ -20,10 +22,12 @@ class QueueStats(msgspec.Struct):
 
 
 class Features(msgspec.Struct, kw_only=True):
-    """What may be used here."""
+    """What may be used here. What changes files needs ffmpeg."""
 
     progress_tracking: bool
     websocket: bool
+    mp3_metadata: bool
+    thumbnail_embed: bool
     video_info: bool = True
     download: bool = True
     batch_download: bool = True
@@ -35,8 +39,6 @@ class Features(msgspec.Struct, kw_only=True):
     subtitles: bool = True
     thumbnail: bool = True
     queue_stats: bool = True
-    mp3_metadata: bool = True
-    thumbnail_embed: bool = True
     custom_format: bool = True
     quality_selection: bool = True
     metrics: bool = True
@@ -58,7 +60,9 @@ async def queue_stats(call: Call[None, None]) -> web.Response:
 
 async def features(call: Call[None, None]) -> web.Response:
     tracking = call.config.features.progress_tracking
-    return reply(Features(progress_tracking=tracking, websocket=tracking))
+    ffmpeg = shutil.which("ffmpeg") is not None
+    body = Features(progress_tracking=tracking, websocket=tracking, mp3_metadata=ffmpeg, thumbnail_embed=ffmpeg)
+    return reply(body)
 
 
 ROUTES = (

@@ -165,7 +165,7 @@ async def _samples(hub: Hub, task: Task) -> list[chart.Sample]:
 async def progresses(call: Call[ListQuery, None]) -> web.Response:
     query = call.query
     tasks = await newest(call.hub, query.status, query.limit)
-    selected = chosen(figures(call.hub), query.status)
+    selected = chosen(figures(call.hub), query.status or None)
     whole = together(selected.values())
     counts = {word: figure.tasks for word, figure in selected.items()}
     shown = [words.in_progress(task) for task in tasks]
@@ -174,6 +174,7 @@ async def progresses(call: Call[ListQuery, None]) -> web.Response:
 
 async def newest(hub: Hub, word: str | None, limit: int) -> list[Task]:
     """The newest tasks of a status, or of any."""
+    word = word or None
     if word is not None and word not in words.STATUSES:
         raise InvalidField(field="status", reason=f"there is no status {word[:40]!r}, only {', '.join(words.STATUSES)}")
     if word in (words.DOWNLOADING, words.PROCESSING):
