@@ -9,8 +9,21 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import orjson
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
+from progresshub.dialects.downloads.progress import TRAFFIC, WindowQuery, bandwidth
+from progresshub.edge.routes import Call
+from progresshub.hub import Hub
+from progresshub.model import EventType, Progress, State
+from progresshub.protocol import Report
+from progresshub.settings import Config
+from progresshub.submission import Submission
+from progresshub.traffic import Traffic
+from tests import make
+from tests.parts import HandClock, a_hub
 from tests.serving import Client, serving
 from tests.wait import PATIENCE_S
 
@@ -291,3 +304,51 @@ async def test_it_says_how_busy_it_is(tmp_path: Path) -> None:
         "available_slots": 2,
         "timestamp": body["timestamp"],
     }
+
+
+async def told_of_bandwidth(hub: Hub, traffic: Traffic, minutes: int) -> Any:
+    """What the handler answers, at the hub's time."""
+    app = web.Application()
+    app[TRAFFIC] = traffic
+    request = make_mocked_request("GET", "/", app=app)
+    call: Call[WindowQuery, None] = Call(hub, Config(), request, WindowQuery(minutes), None, frozenset())
+    answer: Any = (await bandwidth(call)).body
+    return orjson.loads(answer)
+
+
+async def test_only_the_asked_window_counts(tmp_path: Path) -> None:
+    clock, traffic = HandClock(10_000_000), Traffic()
+    for ago_ms, size in ((200_000, 100), (10_000, 7)):
+        moved = make.task(state=State.RUNNING, attempt=1, progress=Progress(current=size, unit="bytes"))
+        traffic.hear(make.event(moved, EventType.PROGRESSED, clock.ms - ago_ms))
+
+    async with a_hub(tmp_path, clock=clock) as hub:
+        assert (await told_of_bandwidth(hub, traffic, 1))["window_bytes"] == 7
+        assert (await told_of_bandwidth(hub, traffic, 5))["window_bytes"] == 107
+
+
+async def test_what_has_been_silent_for_a_while_moves_nothing(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with a_hub(tmp_path, clock=clock) as hub:
+        (accepted,) = await hub.submit([Submission(kind="outside", payload={}, origin="queues")])
+        hub.start(accepted.task_id)
+        await hub.journal.settled(accepted.task_id)
+        hub.progressed(accepted.task_id, Report(current=5, unit="bytes", speed_bps=1_000.0))
+
+        fresh = await told_of_bandwidth(hub, Traffic(), 5)
+        clock.ms += 10_001
+        silent = await told_of_bandwidth(hub, Traffic(), 5)
+
+    assert (fresh["downloading_count"], fresh["total_speed_bps"]) == (1, 1_000.0)
+    assert (silent["downloading_count"], silent["total_speed_bps"]) == (1, 0.0)
+
+
+async def test_a_long_course_is_told_whole(client: Client) -> None:
+    task_id = await client.submit("external")
+    for n in range(1, 1_101):
+        await client.report(task_id, current=n, unit="bytes", message=f"number {n}")
+
+    course = await client.get(f"/api/progress/tasks/{task_id}/speed", points=500)
+
+    assert len(course["points"]) > 2
+    assert course["points"][-1]["current_bytes"] == 1_100

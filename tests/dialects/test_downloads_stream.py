@@ -107,6 +107,24 @@ async def test_many_watchers_of_one_task_hear_the_same(client: Client) -> None:
     assert [one["status"] for one in told[0]] == ["downloading", "completed"]
 
 
+async def test_who_comes_while_things_happen_hears_each_of_them_once(client: Client) -> None:
+    task_id = await client.submit("external")
+
+    async def watched() -> list[float]:
+        async with client.session.ws_connect(path(client, task_id)) as socket:
+            return [one["progress"] for one in await rest(socket)]
+
+    watching = []
+    for percent in range(1, 41):
+        watching.append(asyncio.create_task(watched()))
+        await client.report(task_id, percent=percent)
+    await client.report(task_id, status="done")
+
+    for told in await asyncio.gather(*watching):
+        assert told == sorted(set(told))
+        assert told[-1] == 100.0
+
+
 async def test_a_stop_of_the_server_ends_the_stream(client: Client) -> None:
     task_id = await client.submit("external")
 

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from tests.media import File, Gate, Media, add_all, make_manifest, media_server
-from tests.serving import Client, serving
+from tests.serving import Client, command_file, serving
 from tests.wait import PATIENCE_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -313,6 +313,30 @@ async def test_where_there_is_no_picture_that_is_said(server: Client, media: Med
     status, refusal = await server.ask("GET", f"/api/thumbnail/{task_id}")
 
     assert (status, refusal["error"]) == (404, "NOT_FOUND")
+
+
+async def test_who_is_next_is_first_in_the_queue(tmp_path: Path) -> None:
+    url = "https://example.com/film.mp4"
+    async with serving(tmp_path, "queues.default.paused=true") as client:
+        one = await ask(client, url)
+        others = await ask(client, [url, url])
+
+    assert one["queue_position"] == 1
+    assert [other["queue_position"] for other in others["tasks"]] == [2, 3]
+
+
+@pytest.mark.parametrize(("files", "status"), [(1, 200), (2, 404), (0, 404)])
+async def test_of_a_task_of_another_kind_the_one_file_it_made_is_to_be_had(
+    tmp_path: Path, files: int, status: int
+) -> None:
+    program = f"for n in range({files}): open('made-' + str(n), 'w').write('x')"
+    async with serving(tmp_path / "data", file=command_file(tmp_path, make=program)) as client:
+        task_id = await client.submit("command", {"name": "make"})
+        await client.ended(task_id)
+
+        async with client.session.get(f"{client.url}/api/download/{task_id}") as response:
+            assert response.status == status
+            assert status != 200 or await response.read() == b"x"
 
 
 @pytest.mark.parametrize(
