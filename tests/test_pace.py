@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +12,8 @@ from progresshub.protocol import Report, StepPlan
 from tests import make
 
 
-def running(**given: Any) -> Task:
-    return make.task(state=State.RUNNING, started_ms=0, **given)
+def running() -> Task:
+    return make.task(state=State.RUNNING, started_ms=0)
 
 
 def test_what_a_report_does_not_say_stays_as_it_was() -> None:
