@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -34,6 +35,16 @@ async def worker_of(runner: Runner, job: Work, **given: Any) -> dict[str, Any]:
     outcome = await job.run(runner, call("whoami", **given))
     assert isinstance(outcome.result, dict)
     return outcome.result
+
+
+async def workers_at_once(runner: Runner, jobs: list[Work], gate: Path) -> set[int]:
+    """The workers of calls that all run at the same time."""
+    with gate.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        running = [asyncio.create_task(job.run(runner, call("waits_at", gate=str(gate)))) for job in jobs]
+        for job in jobs:
+            await job.says("waiting")
+    return {(await task).result for task in running}
 
 
 async def test_a_function_s_value_is_the_result(runner: Runner, work: MakeWork) -> None:
@@ -159,22 +170,15 @@ async def test_a_fresh_call_has_a_worker_for_itself(runner: Runner, work: MakeWo
 
 
 async def test_no_more_idle_workers_are_kept_than_wanted(
-    make_runner: MakeRunner, work: MakeWork, tmp_path: Path
+    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(warm, "SURPLUS_S", 0.01)
     runner = await make_runner(idle_workers=1)
-    jobs = [work() for _ in range(3)]
-    gate = tmp_path / "gate"
-    with gate.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        running = [asyncio.create_task(job.run(runner, call("waits_at", gate=str(gate)))) for job in jobs]
-        for job in jobs:
-            await job.says("waiting")
-
-    pids = [(await task).result for task in running]
+    pids = await workers_at_once(runner, [work() for _ in range(3)], tmp_path / "gate")
 
     kept = (await worker_of(runner, work()))["pid"]
-    assert len(set(pids)) == 3
-    for pid in set(pids) - {kept}:
+    assert len(pids) == 3
+    for pid in pids - {kept}:
         await gone(pid)
 
 
@@ -457,16 +461,40 @@ async def test_many_calls_and_programs_at_once_all_end(runner: Runner, work: Mak
     assert {outcome.status for outcome in outcomes} == {"done"}
 
 
+async def test_more_calls_at_once_than_the_fork_server_can_be_asked_for_all_end(runner: Runner, work: MakeWork) -> None:
+    outcomes = await asyncio.gather(*(work().run(runner, call("add", first=number)) for number in range(200)))
+
+    assert [outcome.result for outcome in outcomes] == [number + 2 for number in range(200)]
+
+
 async def test_a_burst_leaves_workers_for_the_next_moment(
-    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(warm, "SURPLUS_S", 3600.0)
     runner = await make_runner(idle_workers=1)
 
-    first = await asyncio.gather(*(worker_of(runner, work()) for _ in range(200)))
-    then = await asyncio.gather(*(worker_of(runner, work()) for _ in range(5)))
+    first = await workers_at_once(runner, [work() for _ in range(5)], tmp_path / "gate")
+    then = await workers_at_once(runner, [work() for _ in range(5)], tmp_path / "gate")
 
-    assert {one["pid"] for one in then} <= {one["pid"] for one in first}
+    assert len(first) == 5
+    assert then == first
+
+
+async def test_those_who_wait_while_forks_are_refused_are_all_told(
+    runner: Runner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runner.warm("python")
+
+    def exhausted(pid: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pidfd_open", exhausted)
+        outcomes = await asyncio.gather(*(work().run(runner, call("add", first=1)) for _ in range(30)))
+
+    message = "The Python pool python can't start: Too many open files."
+    assert all(outcome.failure == Failure(type="pool", message=message) for outcome in outcomes)
+    assert (await work().run(runner, call("add", first=1))).result == 3
 
 
 async def test_closing_leaves_no_process(make_runner: MakeRunner, work: MakeWork) -> None:
