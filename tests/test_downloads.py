@@ -224,3 +224,13 @@ async def test_an_updated_yt_dlp_is_the_one_that_is_used(tmp_path: Path) -> None
     assert "this is the update" in task["error"]["message"]
     assert health["downloader"]["version"] == "2999.01.01"
     assert health["downloader"]["age_days"] < 0
+
+
+async def test_no_download_is_taken_while_the_disk_is_too_full_for_it(tmp_path: Path) -> None:
+    async with serving.serving(tmp_path / "data", f"downloads.min_free_bytes={10**15}") as client:
+        body = {"type": "download", "payload": {"url": "https://example.org/film"}}
+        answer = await client.post("/api/v1/tasks", body, 507)
+        other = await client.ended(await client.submit("demo", {"count": 0}))
+
+    assert answer["code"] == "STORAGE_FULL"
+    assert other["state"] == "completed"

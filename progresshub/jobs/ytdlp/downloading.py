@@ -103,7 +103,7 @@ def _fetch_all(
 def _fetch_entry(ctx: Context, opened: Session, entry: Info) -> dict[str, Any]:
     try:
         return _result(ctx.directory, opened.process(entry, download=True))
-    except (YoutubeDLError, OSError) as error:
+    except (YoutubeDLError, OSError, Unfit) as error:
         raise EntryFailed(reason(error, opened.way)) from None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import yt_dlp
 from yt_dlp.globals import all_plugins_loaded, plugin_dirs
 from yt_dlp.postprocessor.common import PostProcessor
-from yt_dlp.utils import DownloadError, PlaylistEntries, YoutubeDLError
+from yt_dlp.utils import PlaylistEntries, YoutubeDLError
 
 from progresshub.egress import Egress, egress, rules_of
 from progresshub.jobs.functions import Context
@@ -24,6 +24,7 @@ from progresshub.jobs.ytdlp.failures import Unfit, Why, explain
 
 Info = dict[str, Any]
 
+NOTHING = "there is nothing to download at this address"
 MOST_HOPS = 5
 """From one page to another, until there is a video or a list of them."""
 LISTS = frozenset({"playlist", "multi_video", "compat_list"})
@@ -88,7 +89,7 @@ class Session:
                 found["url"], download=False, ie_key=found.get("ie_key"), process=False
             )
         if found is None:
-            raise DownloadError("there is nothing to download at this address")
+            raise Unfit(NOTHING, "unavailable", retry=False)
         return found
 
     def entries(self, found: Info, most: int) -> list[Info]:
@@ -103,7 +104,7 @@ class Session:
         extra = {"original_url": found["original_url"]} if found.get("original_url") else {}
         info: Info | None = self.downloader.process_ie_result(found, download=download, extra_info=extra)
         if info is None:
-            raise DownloadError("there is nothing to download at this address")
+            raise Unfit(NOTHING, "unavailable", retry=False)
         return info
 
 
