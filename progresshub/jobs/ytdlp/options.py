@@ -18,7 +18,7 @@ from progresshub.jobs.ytdlp.ffmpeg import PIPE
 
 AUDIO = {"audio": "best", "mp3": "mp3", "wav": "wav", "flac": "flac", "aac": "aac"}
 CONTAINERS = {"mp4": "mp4", "webm": "webm"}
-TAKES_PICTURE = frozenset({"mp3", "mp4", "flac", "aac"})
+TAKES_PICTURE = frozenset({"mp3", "mp4", "aac"})
 RETRIES = 2
 PARTIAL = ".partial"
 """Where files are until they are whole: hidden, so that nobody is offered half of one."""
@@ -89,12 +89,12 @@ def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def naming(title: str | None, number: int = 0) -> str:
-    """The template of a file's name, numbered where it is one of several.
+    """The template of a file's name, numbered where it is one of several, and again in a list within a list.
 
     The title is cut by bytes so that `.part` and its like still fit behind it.
     """
     fixed = sanitize_filename(title, restricted=True).replace("%", "%%") if title else "%(title).150B"
-    return f"{number:03d}_{fixed}.%(ext)s" if number else f"{fixed}.%(ext)s"
+    return f"{number:03d}_%(playlist_index&{{}}_|)s{fixed}.%(ext)s" if number else f"{fixed}.%(ext)s"
 
 
 def sound_title(request: Mapping[str, Any]) -> str:
