@@ -27,6 +27,10 @@ def test_a_height_bounds_the_picture_and_never_leaves_nothing():
     assert choices[-1] == "b"
 
 
+def test_without_ffmpeg_only_what_is_whole_is_taken():
+    assert selector({"format": "mp4", "quality": "720p"}, can_merge=False) == "b[height<=720][ext=mp4]/b[height<=720]/b"
+
+
 def test_a_format_of_the_site_is_taken_as_it_is():
     assert selector({"format": "mp4", "format_id": "137+140", "quality": "720p"}) == "137+140"
 

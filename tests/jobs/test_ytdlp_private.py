@@ -154,6 +154,16 @@ async def test_what_is_allowed_arrives_all_the_same(warm, site, bird, directory,
     assert percents == sorted(percents)
 
 
+async def test_a_site_that_is_not_there_is_not_taken_for_one_that_refuses(warm, media, directory):
+    asked = asking("http://127.0.0.1:1/song.mp4", media)
+    asked["settings"]["allow_hosts"].append("127.0.0.1:1")
+
+    *_, last = await warm.run(f"{MODULE}:download", asked, directory)
+
+    assert (last["status"], last["error_type"], last["retry"]) == ("failed", "network", True)
+    assert "can't be reached" in last["error"]
+
+
 async def test_by_an_entry_of_a_page_which_costs_the_others_nothing(warm, media, bird, directory):
     song = media.add("song.mp4", File(content=bytes(8) + b"ftyp" + bytes(50_000)))
     page = f"<title>T</title><video src='{song}'></video><video src='http://127.0.0.1:{bird.port}/x.mp4'></video>"

@@ -25,7 +25,7 @@ from progresshub.jobs.ytdlp.session import LISTS, Info, Session, opened, reason,
 WARMTH = {"socket_timeout_s": 5.0, "buffer_bytes": 65_536}
 
 
-class EntryFailed(Exception):
+class NotFetched(Exception):
     """One of several could not be fetched."""
 
     def __init__(self, why: Why) -> None:
@@ -90,7 +90,7 @@ def _fetch_all(
         try:
             with ctx.step(name):
                 results.append(_fetch_entry(ctx, site, entry))
-        except EntryFailed as failed:
+        except NotFetched as failed:
             failures.append(failed.why)
             results.append({"title": entry.get("title") or "", "error": failed.why.message})
     worst = next((why for why in failures if why.retry), failures[0] if len(failures) == len(entries) else None)
@@ -104,7 +104,7 @@ def _fetch_entry(ctx: Context, site: Session, entry: Info) -> dict[str, Any]:
     try:
         return _result(ctx.directory, site.process(entry, download=True))
     except (YoutubeDLError, OSError, Unfit) as error:
-        raise EntryFailed(reason(error, site.way)) from None
+        raise NotFetched(reason(error, site.way)) from None
 
 
 def _weights(entries: list[Info]) -> list[float]:

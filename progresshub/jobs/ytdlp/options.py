@@ -7,6 +7,7 @@ no configuration, plugin, cookie or cache of the user takes part.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def options(request: Mapping[str, Any], settings: Mapping[str, Any], directory: 
         **_always(settings),
         "paths": {"home": str(directory), "temp": PARTIAL},
         "outtmpl": {"default": naming(request.get("mp3_title"))},
-        "format": selector(request),
+        "format": selector(request, can_merge=shutil.which("ffmpeg") is not None),
         "merge_output_format": CONTAINERS.get(request["format"]),
         "writethumbnail": with_picture(request),
         "writesubtitles": bool(request.get("subtitles")),
@@ -44,8 +45,8 @@ def options(request: Mapping[str, Any], settings: Mapping[str, Any], directory: 
     }
 
 
-def selector(request: Mapping[str, Any]) -> str:
-    """Which of a site's formats to take, in yt-dlp's own language."""
+def selector(request: Mapping[str, Any], *, can_merge: bool = True) -> str:
+    """Which of a site's formats to take, in yt-dlp's own language; unless they can be merged, one that is whole."""
     if request.get("format_id"):
         return str(request["format_id"])
     wanted, quality = request["format"], request.get("quality") or "best"
@@ -60,7 +61,7 @@ def selector(request: Mapping[str, Any]) -> str:
     if wanted in CONTAINERS:
         sound = "m4a" if wanted == "mp4" else "webm"
         choices = [f"{take}v*{limit}[ext={wanted}]+{take}a[ext={sound}]", f"{take}{limit}[ext={wanted}]", *choices]
-    return "/".join(choices)
+    return "/".join(choice for choice in choices if can_merge or "+" not in choice)
 
 
 def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
