@@ -20,6 +20,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -61,11 +62,17 @@ async def main() -> None:
 async def first_reports(scratch: Path, runs: int) -> None:
     (scratch / "chores.py").write_text(FUNCTION)
     flags = [f'python.path=["{scratch}"]', 'python.modules=["chores"]']
-    async with server(scratch / "data", *flags) as url, media() as film, session() as client:
-        await asyncio.sleep(3)  # the warm pools start behind the server
-        functions = [await first_report(client, url, {"type": "touch", "payload": {}}) for _ in range(runs)]
-        asked = {"type": "download", "payload": {"url": film, "format": "best"}}
-        downloads = [await first_report(client, url, asked, stage="downloading") for _ in range(runs)]
+    async with media() as film, session() as client:
+        allowed = f'downloads.allow_hosts=["{urlsplit(film).netloc}"]'
+        async with server(scratch / "data", *flags, allowed) as url:
+            await show_first_reports(client, url, film, runs)
+
+
+async def show_first_reports(client: aiohttp.ClientSession, url: str, film: str, runs: int) -> None:
+    await asyncio.sleep(3)  # the warm pools start behind the server
+    functions = [await first_report(client, url, {"type": "touch", "payload": {}}) for _ in range(runs)]
+    asked = {"type": "download", "payload": {"url": film, "format": "best"}}
+    downloads = [await first_report(client, url, asked, stage="downloading") for _ in range(runs)]
     show("accepted -> first report, registered function", functions[1:])
     show("accepted -> first bytes reported, download", downloads[1:])
 

@@ -17,6 +17,7 @@ from progresshub.persistence import Store
 from progresshub.processes.runner import Runner, Setup
 from progresshub.queues import Queue, Queues
 from progresshub.quota import Quota
+from progresshub.release import Release
 from progresshub.scheduler import Policy
 from progresshub.settings import Config, KindSettings
 from progresshub.store import SqliteStore
@@ -40,10 +41,11 @@ def hub(config: Config, data: Path, kinds: Mapping[str, Kind], clock: Clock) -> 
     )
 
 
-def runner(config: Config, url: str) -> Runner:
+def runner(config: Config, url: str, downloader: Release | None) -> Runner:
+    own = (str(downloader.path),) if downloader is not None and downloader.path is not None else ()
     pools = {
         "python": Setup(modules=("progresshub.jobs.demo", *config.python.modules), path=config.python.path),
-        "download": Setup(modules=("progresshub.jobs.ytdlp",), warmup="progresshub.jobs.ytdlp:warm_up"),
+        "download": Setup(modules=("progresshub.jobs.ytdlp",), path=own, warmup="progresshub.jobs.ytdlp:warm_up"),
     }
     return Runner(config.runner, config.warm, url=url, pools=pools)
 

@@ -71,6 +71,10 @@ class Files:
         except FileNotFoundError:
             return
 
+    def free_bytes(self) -> int:
+        """The room there is for more."""
+        return shutil.disk_usage(self._files if self._files.exists() else self._files.parent).free
+
     def sizes(self) -> dict[str, int]:
         """The bytes in each task's directory, hidden files and all."""
         try:

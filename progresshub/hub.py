@@ -27,6 +27,7 @@ from progresshub.errors import (
     NotDeletable,
     NotReportable,
     NotRetryable,
+    StorageFull,
     UnknownKind,
     UnknownTask,
 )
@@ -328,6 +329,8 @@ class Hub:
             kind = self.kinds.get(asked.kind)
             if kind is None:
                 raise UnknownKind(kind=asked.kind)
+            if kind.min_free_bytes and self.files.free_bytes() < kind.min_free_bytes:
+                raise StorageFull
             spec = spec_of(asked, kind, kind.check(asked.payload), seq=self.last_seq + n, now_ms=now_ms)
             if spec.unique_key:
                 holder = held.get(spec.unique_key) or self._tasks.holder(spec.unique_key, now_ms)

@@ -82,7 +82,7 @@ class Kind:
     those of all kinds where they are None. Nothing is run for an `external` kind: it is active from
     the start and hears of its progress from outside. `lane_of` says which tasks share a bound;
     silence of `stalled_after_s` shows a task as stalled (None never does, and for an external kind the
-    scheduler's setting holds).
+    scheduler's setting holds); no task is taken while the disk has less than `min_free_bytes` free.
     """
 
     name: str
@@ -100,4 +100,5 @@ class Kind:
     timeout_of: Callable[[Mapping[str, Any]], int | None] | None = None
     lane_of: Callable[[Mapping[str, Any]], Lane | None] | None = None
     stalled_after_s: float | None = None
+    min_free_bytes: int = 0
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False

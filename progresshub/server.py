@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from progresshub import __version__, assembly
+from progresshub import __version__, assembly, release
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS, downloads
@@ -27,6 +27,7 @@ from progresshub.edge import house
 from progresshub.edge.app import Site
 from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard, check_exposure
+from progresshub.edge.routes import DOWNLOADER
 from progresshub.edge.serving import Serving
 from progresshub.edge.tokens import Tokens
 from progresshub.errors import HubError, InvalidConfig, StartupError
@@ -99,7 +100,9 @@ class Server:
         for listening in sockets:
             stack.callback(listening.close)
         urls = tuple(map(url, sockets))
-        runner = assembly.runner(config, urls[0])
+        downloader = release.chosen(self._data)
+        release.warn_if_old(downloader)
+        runner = assembly.runner(config, urls[0], downloader)
         await runner.start()
         stack.push_async_callback(runner.close)
         kinds.update(await self._kinds(runner))
@@ -111,6 +114,8 @@ class Server:
         door = Door(config.server.max_connections, config.server.request_timeout_s)
         app = self._site(hub, tokens, door)
         downloads.furnish(app, inquiries, traffic)
+        if downloader is not None:
+            app[DOWNLOADER] = downloader
         serving = Serving(app, config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
         return _Parts(hub, live, runner, scheduler, inquiries, traffic, serving, sockets, self._running(urls, tokens))

@@ -22,7 +22,7 @@ PACKAGE = ROOT / "progresshub"
 RANKS = (
     ("errors",),
     ("model", "report", "settings"),
-    ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "states", "supervisor"),
+    ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "release", "states", "supervisor"),
     ("bus", "journal", "kinds", "memory", "pace", "statements"),
     ("egress", "line", "readers", "recorder", "registry", "store", "submission", "traffic"),
     ("answers",),

@@ -209,3 +209,28 @@ async def test_the_quota_takes_the_files_of_the_oldest(media: Media, tmp_path: P
                 left = [(await client.get(f"/api/v1/tasks/{task_id}/files"))["files"] for task_id in ids]
 
     assert sum(len(files) for files in left) == 1
+
+
+async def test_an_updated_yt_dlp_is_the_one_that_is_used(tmp_path: Path) -> None:
+    package = tmp_path / "data" / "yt-dlp" / "yt_dlp"
+    package.mkdir(parents=True)
+    (package / "version.py").write_text("__version__ = '2999.01.01'\n")
+    (package / "__init__.py").write_text("raise ImportError('this is the update')\n")
+
+    async with serving.serving(tmp_path / "data") as client:
+        task = await client.ended(await client.submit("download", {"url": "http://127.0.0.1:1/"}, max_retries=0))
+        health = await client.get("/health")
+
+    assert "this is the update" in task["error"]["message"]
+    assert health["downloader"]["version"] == "2999.01.01"
+    assert health["downloader"]["age_days"] < 0
+
+
+async def test_no_download_is_taken_while_the_disk_is_too_full_for_it(tmp_path: Path) -> None:
+    async with serving.serving(tmp_path / "data", f"downloads.min_free_bytes={10**15}") as client:
+        body = {"type": "download", "payload": {"url": "https://example.org/film"}}
+        answer = await client.post("/api/v1/tasks", body, 507)
+        other = await client.ended(await client.submit("demo", {"count": 0}))
+
+    assert answer["code"] == "STORAGE_FULL"
+    assert other["state"] == "completed"

@@ -48,6 +48,18 @@ async def test_its_download_arrives_and_is_watched(tmp_path: Path) -> None:
     assert f'"size":{len(film)}' in said
 
 
+async def test_its_song_is_taken_out_of_a_film(tmp_path: Path) -> None:
+    film = make_video(tmp_path).read_bytes()
+    async with media_server() as media, serving.process(tmp_path / "data", "downloads.allow_private=true") as server:
+        url = media.add("film.mp4", File(content=film))
+
+        said = await typed(shell_blocks("Downloads")[0], server.url, MEDIA=url)
+
+    assert '"stage":"processing"' in said
+    assert "event: done" in said
+    assert '"name":"The_song.mp3"' in said
+
+
 async def test_its_outside_work_is_reported_to_the_end(tmp_path: Path) -> None:
     async with serving.process(tmp_path / "data") as server:
         said = await typed(shell_blocks("Try it")[1], server.url)

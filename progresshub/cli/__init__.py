@@ -15,7 +15,7 @@ from progresshub import __version__, config
 from progresshub.cli import tokens
 from progresshub.errors import HubError
 
-VERBS = ("serve", "config", "demo", "token")
+VERBS = ("serve", "config", "demo", "token", "update-ytdlp")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,12 +47,25 @@ def _run(args: argparse.Namespace) -> int:
             from progresshub.cli import demo  # noqa: PLC0415
 
             return demo.run(config.data_dir(loaded.config, os.environ))
+        case "update-ytdlp":
+            return _update(config.data_dir(loaded.config, os.environ))
         case "token":
             return tokens.run(args, config.data_dir(loaded.config, os.environ))
         case _:
             from progresshub.cli import serve  # noqa: PLC0415
 
             return serve.run(loaded)
+
+
+def _update(data: Path) -> int:
+    from progresshub import release  # noqa: PLC0415
+
+    updated = release.update(data)
+    chosen = release.chosen(data)
+    print(updated.version)
+    used = "used" if chosen == updated else f"not used, for {chosen.version if chosen else 'none'} is installed"
+    print(f"it lies in {updated.path} and is {used} from the server's next start on", file=sys.stderr)
+    return 0
 
 
 def _flags(args: argparse.Namespace) -> list[str]:
@@ -77,5 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     shown = verbs.add_parser("config", parents=[settings], help="print every setting and where its value came from")
     shown.add_argument("--default", action="store_true", help="print a config.toml with every setting at its default")
     verbs.add_parser("demo", parents=[settings], help="submit one task of every kind and watch them")
+    verbs.add_parser("update-ytdlp", parents=[settings], help="get the newest yt-dlp, for downloads")
     tokens.add_arguments(verbs.add_parser("token", parents=[settings], help="make, list and revoke access tokens"))
     return parser

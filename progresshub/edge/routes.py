@@ -14,12 +14,16 @@ from aiohttp import web
 
 from progresshub.errors import HubError
 from progresshub.hub import Hub
+from progresshub.release import Release
 from progresshub.settings import Config
 
 Q = TypeVar("Q")
 B = TypeVar("B")
 
 Scope = Literal["read", "submit", "command", "admin"]
+
+DOWNLOADER = web.AppKey("downloader", Release)
+"""The yt-dlp that downloads use; not there where there is none."""
 
 JSON = "application/json"
 TEXT = "text/plain"

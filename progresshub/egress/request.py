@@ -66,12 +66,12 @@ def parse(head: bytes) -> Request:
 
 
 def answer(status: int, reason: str) -> bytes:
-    """A whole answer that says why not."""
+    """A whole answer that says why not, and that it is not the site's."""
     body = f"{reason}\n".encode("ascii", "replace")
-    more = b'Proxy-Authenticate: Basic realm="egress"\r\n' if status == 407 else b""
+    login = b'Proxy-Authenticate: Basic realm="egress"\r\n' if status == 407 else b""
     shown = re.sub(rb"[^\x20-\x7e]", b"?", body[:-1])
-    head = b"HTTP/1.1 %d %s\r\n%sContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n"
-    return head % (status, shown, more, len(body)) + body
+    headers = b"Egress: refused\r\nContent-Type: text/plain\r\nConnection: close\r\n"
+    return b"HTTP/1.1 %d %s\r\n%s%sContent-Length: %d\r\n\r\n%s" % (status, shown, login, headers, len(body), body)
 
 
 def _header(line: bytes) -> tuple[bytes, bytes]:

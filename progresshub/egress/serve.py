@@ -106,9 +106,15 @@ def _relay(client: socket.socket, server: socket.socket, idle_s: float) -> None:
             source, sink = other[fd]
             count = source.recv_into(buffer)
             if count:
-                sink.sendall(buffer[:count])
+                _pass_on(sink, buffer[:count])
             elif source is server:
                 return
             else:
                 waiting.unregister(client)
                 server.shutdown(socket.SHUT_WR)
+
+
+def _pass_on(sink: socket.socket, data: memoryview) -> None:
+    """As slowly as it is taken: the wait is for the next bytes, not for all of them as in `sendall`."""
+    while data:
+        data = data[sink.send(data) :]

@@ -61,6 +61,7 @@ def kind(settings: Downloads) -> Kind:
         title=_title,
         timeout_ms=TIMEOUT_MS,
         stalled_after_s=settings.stalled_after_s,
+        min_free_bytes=settings.min_free_bytes,
         lane_of=lambda payload: _lane(payload, settings.per_host),
     )
 

@@ -1,4 +1,8 @@
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from progresshub.egress.request import Refused, parse
 
@@ -61,3 +65,17 @@ def test_what_can_be_misunderstood_is_refused(head, status):
         parse(head)
 
     assert caught.value.status == status
+
+
+WORDS = b"GET |CONNECT |http://|https://|[::1]|127.0.0.1|@|:80|:|/| HTTP/1.1|Host: |a: b|#|?|%|[|]|\\|\xff"
+PIECES = st.sampled_from([*WORDS.split(b"|"), b"\r\n", b"\r", b"\n", b"\x00"])
+
+
+@given(st.lists(PIECES, max_size=20).map(b"".join))
+def test_whatever_comes_is_read_one_way_or_refused(head):
+    with suppress(Refused):
+        request = parse(head)
+        assert request.host
+        assert 0 < request.port < 65_536
+        assert request.head.count(b"\r\n\r\n") == (not request.tunnel)
+        assert b"\n" not in request.head.replace(b"\r\n", b"")

@@ -155,3 +155,31 @@ def test_the_percentage_never_goes_back_and_never_leaves_its_bounds(sizes, hooks
     percents = [report["percent"] for report in told.reports if report["percent"] is not None]
     assert percents == sorted(percents)
     assert all(0 <= percent <= 100 for percent in percents)
+
+
+WORKS = st.tuples(
+    st.sampled_from(["Merger", "ExtractAudio", "Metadata", "EmbedThumbnail", "VideoRemuxer", "FixupM3u8", "Unheard"]),
+    st.sampled_from(["started", "finished"]),
+    st.one_of(st.none(), st.floats(0, 20)),
+)
+
+
+@given(
+    wanted=st.sampled_from(["mp4", "mp3", "best", "webm"]),
+    picture=st.booleans(),
+    sizes=SIZES,
+    hooks=st.lists(HOOKS, max_size=6),
+    works=st.lists(WORKS, max_size=12),
+)
+def test_nothing_that_follows_the_bytes_makes_it_go_back(wanted, picture, sizes, hooks, works):
+    told = Told(*[{"filesize": size} for size in sizes], format=wanted, embed_thumbnail=picture, mp3_title="T")
+
+    for status, downloaded, total, estimate in hooks:
+        told.hear(downloaded, total, status, total_bytes_estimate=estimate)
+    for name, status, made_s in works:
+        told.work(name, status, "mkv")
+        told.bar.on_ffmpeg(made_s, None)
+
+    percents = told.percents()
+    assert percents == sorted(percents)
+    assert all(0 <= percent <= 100 for percent in percents)

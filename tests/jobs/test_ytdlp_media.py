@@ -318,3 +318,30 @@ async def test_subtitles_are_laid_beside_the_video(warm, media, directory, made)
 
     assert last["status"] == "done", last
     assert {Path(name).suffix for name in names(directory)} == {".vtt", ".mp4"}
+
+
+async def test_cookies_of_a_login_are_never_given_to_ffmpeg(warm, site, directory, tmp_path):
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text("# Netscape HTTP Cookie File\n127.0.0.1\tFALSE\t/\tFALSE\t0\tlogin\tsecret\n")
+    head = "#EXT-X-MEDIA-SEQUENCE:0"
+    playlist = site.files["video.m3u8"].content.decode().replace(head, f"{head}\n#EXT-X-KEY:METHOD=OTHER")
+    url = site.add("video.m3u8", File(content=playlist.encode(), content_type="application/vnd.apple.mpegurl"))
+
+    *_, last = await warm.run(f"{MODULE}:download", asking(url, {"cookies_file": str(cookies)}), directory)
+
+    assert (last["status"], last["error_type"], last["retry"]) == ("failed", "cookies_file", False)
+    assert "video0.ts" not in {asked.name for asked in site.asked}
+
+
+@pytest.mark.parametrize("wanted", ["mp4", "aac", "flac"])
+async def test_a_picture_is_put_in_where_it_can_be_and_never_costs_the_file(warm, site, directory, wanted):
+    page = f"""<script type="application/ld+json">{{"@context": "https://schema.org", "@type": "VideoObject",
+        "name": "T", "contentUrl": "{site.base}/video.mp4", "thumbnailUrl": "{site.base}/picture.jpg"}}</script>"""
+    url = site.add("page.html", File(content=page.encode(), content_type="text/html"))
+
+    *_, last = await warm.run(f"{MODULE}:download", asking(url, format=wanted, embed_thumbnail=True), directory)
+
+    assert last["status"] == "done", last
+    assert names(directory) == [last["result"]["path"]]
+    pictures = [one for one in probe(directory / last["result"]["path"])["streams"] if one["codec_name"] == "mjpeg"]
+    assert len(pictures) == (wanted != "flac")

@@ -66,8 +66,9 @@ def directory(tmp_path) -> Path:
 def asking(url: str, media: Media, **request: Any) -> dict[str, Any]:
     """A request in which the media server may be reached, and nothing else on this machine."""
     place = urlsplit(media.base).netloc
-    settings = {"socket_timeout_s": 5.0, "buffer_bytes": 16_384, "reports_per_s": 1e6, "allow_hosts": [place]}
-    return {"request": KIND.check({"url": url, "format": "best", **request}), "settings": settings}
+    settings = {"socket_timeout_s": 5.0, "buffer_bytes": 16_384, "reports_per_s": 1e6, "max_entries": 9}
+    asked = KIND.check({"url": url, "format": "best", **request})
+    return {"request": asked, "settings": {**settings, "allow_hosts": [place]}}
 
 
 def refused(last: dict[str, Any]) -> bool:
@@ -151,3 +152,26 @@ async def test_what_is_allowed_arrives_all_the_same(warm, site, bird, directory,
     assert (directory / last["result"]["path"]).stat().st_size > 10_000
     percents = [report["percent"] for report in reports if "percent" in report]
     assert percents == sorted(percents)
+
+
+async def test_a_site_that_is_not_there_is_not_taken_for_one_that_refuses(warm, media, directory):
+    asked = asking("http://127.0.0.1:1/song.mp4", media)
+    asked["settings"]["allow_hosts"].append("127.0.0.1:1")
+
+    *_, last = await warm.run(f"{MODULE}:download", asked, directory)
+
+    assert (last["status"], last["error_type"], last["retry"]) == ("failed", "network", True)
+    assert "can't be reached" in last["error"]
+
+
+async def test_by_an_entry_of_a_page_which_costs_the_others_nothing(warm, media, bird, directory):
+    song = media.add("song.mp4", File(content=bytes(8) + b"ftyp" + bytes(50_000)))
+    page = f"<title>T</title><video src='{song}'></video><video src='http://127.0.0.1:{bird.port}/x.mp4'></video>"
+    url = media.add("page.html", File(content=page.encode(), content_type="text/html"))
+
+    *_, last = await warm.run(f"{MODULE}:download", asking(url, media), directory)
+
+    assert bird.touched == 0
+    assert last["status"] == "done", last
+    assert ["path" in entry for entry in last["result"]["entries"]] == [True, False]
+    assert "private address" in last["result"]["entries"][1]["error"]

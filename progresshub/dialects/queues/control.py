@@ -11,10 +11,11 @@ from msgspec.structs import replace
 from progresshub import __version__
 from progresshub.clock import rfc3339
 from progresshub.dialects.queues.words import STATE
-from progresshub.edge.routes import Call, Route
+from progresshub.edge.routes import DOWNLOADER, Call, Route
 from progresshub.edge.wire import reply
 from progresshub.persistence import Place
 from progresshub.queues import Queue
+from progresshub.release import Release
 
 
 class Stats(msgspec.Struct):
@@ -44,12 +45,22 @@ class QueueChange(msgspec.Struct):
     weight: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
 
 
+class Downloader(msgspec.Struct):
+    """The yt-dlp that downloads use; sites break old ones within weeks."""
+
+    version: str
+    age_days: int | None
+
+
 class Health(msgspec.Struct):
+    """`downloader` is null where there is none."""
+
     status: str
     timestamp: str
     version: str
     uptime: float
     services: dict[str, str]
+    downloader: Downloader | None
 
 
 class Word(msgspec.Struct, omit_defaults=True):
@@ -79,13 +90,25 @@ async def change(call: Call[None, QueueChange]) -> web.Response:
     return reply(_stats(call.hub.queues[queue.name], call.hub.journal.counts))
 
 
-async def health(call: Call[None, None]) -> web.Response:
+async def show_health(call: Call[None, None]) -> web.Response:
     hub = call.hub
     well = hub.journal.trouble is None
     word = "healthy" if well else "unhealthy"
     now_ms = hub.clock.now_ms()
     uptime_s = hub.clock.monotonic_s() - hub.opened_s
-    return reply(Health(word, rfc3339(now_ms), __version__, round(uptime_s, 3), {"store": word}), 200 if well else 503)
+    health = Health(
+        status=word,
+        timestamp=rfc3339(now_ms),
+        version=__version__,
+        uptime=round(uptime_s, 3),
+        services={"store": word},
+        downloader=_downloader(call.request.app.get(DOWNLOADER)),
+    )
+    return reply(health, 200 if well else 503)
+
+
+def _downloader(release: Release | None) -> Downloader | None:
+    return None if release is None else Downloader(release.version, release.age_days())
 
 
 async def ready(call: Call[None, None]) -> web.Response:
@@ -117,7 +140,14 @@ ROUTES = (
         body=QueueChange,
         answers={200: Stats},
     ),
-    Route(method="GET", path="/health", handler=health, summary="How the server is", scope=None, answers={200: Health}),
+    Route(
+        method="GET",
+        path="/health",
+        handler=show_health,
+        summary="How the server is",
+        scope=None,
+        answers={200: Health},
+    ),
     Route(method="GET", path="/ready", handler=ready, summary="Whether it takes work", scope=None, answers={200: Word}),
     Route(method="GET", path="/live", handler=live, summary="Whether it answers", scope=None, answers={200: Word}),
 )

@@ -16,14 +16,14 @@ MOST_FORMATS = 300
 def describe(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Title, thumbnail, duration, uploader, formats … of the video at `request["url"]`, or the entries of a list."""
     parameters = {**options({"format": "best"}, settings, ctx.directory), "ignore_no_formats_error": True}
-    with session(ctx, parameters, settings) as opened:
-        found = opened.find(request["url"])
+    with session(ctx, parameters, settings) as site:
+        found = site.find(request["url"])
         if found.get("_type") in LISTS:
-            entries = opened.entries(found, settings.get("max_entries", 1))
+            entries = site.entries(found, settings.get("max_entries", 1))
             if len(entries) != 1:
                 return {**_of_any(found), "type": "playlist", "entries": [_of_entry(entry) for entry in entries]}
             found = entries[0]
-        return _of_video(opened.process(found, download=False))
+        return _of_video(site.process(found, download=False))
 
 
 def _of_any(info: Info) -> dict[str, Any]:

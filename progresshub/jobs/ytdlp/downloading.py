@@ -25,7 +25,7 @@ from progresshub.jobs.ytdlp.session import LISTS, Info, Session, opened, reason,
 WARMTH = {"socket_timeout_s": 5.0, "buffer_bytes": 65_536}
 
 
-class EntryFailed(Exception):
+class NotFetched(Exception):
     """One of several could not be fetched."""
 
     def __init__(self, why: Why) -> None:
@@ -48,13 +48,13 @@ def download(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, An
 
     hooks = {"progress_hooks": [fitness.on_progress, bar.on_progress], "postprocessor_hooks": [bar.on_processing]}
     parameters = {**options(request, settings, ctx.directory), **hooks}
-    with session(ctx, parameters, settings, check) as opened, listening(partial, bar.on_ffmpeg):
-        found = opened.find(request["url"])
-        entries = opened.entries(found, settings.get("max_entries", 1))
+    with session(ctx, parameters, settings, check) as site, listening(partial, bar.on_ffmpeg):
+        found = site.find(request["url"])
+        entries = site.entries(found, settings.get("max_entries", 1))
         if found.get("_type") in LISTS and len(entries) > 1:
-            result = _fetch_all(ctx, opened, entries, bar, request) | {"title": found.get("title") or ""}
+            result = _fetch_all(ctx, site, entries, bar, request) | {"title": found.get("title") or ""}
         elif entries:
-            result = _result(ctx.directory, opened.process(entries[0], download=True))
+            result = _result(ctx.directory, site.process(entries[0], download=True))
         else:
             raise Unfit("the list at this address is empty", "unavailable", retry=False)
     shutil.rmtree(partial, ignore_errors=True)
@@ -77,20 +77,20 @@ def warm_up() -> None:
 
 
 def _fetch_all(
-    ctx: Context, opened: Session, entries: list[Info], bar: Bar, request: Mapping[str, Any]
+    ctx: Context, site: Session, entries: list[Info], bar: Bar, request: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Every entry as a step. What may come another time fails the attempt; what never will is told in the result."""
     names = [f"{number} of {len(entries)}" for number in range(1, len(entries) + 1)]
-    ctx.steps(dict(zip(names, map(_weight, entries), strict=True)))
+    ctx.steps(dict(zip(names, _weights(entries), strict=True)))
     results: list[dict[str, Any]] = []
     failures: list[Why] = []
     for number, (name, entry) in enumerate(zip(names, entries, strict=True), 1):
         bar.begin(number, len(entries))
-        opened.downloader.params["outtmpl"]["default"] = naming(request.get("mp3_title"), number)
+        site.downloader.params["outtmpl"]["default"] = naming(request.get("mp3_title"), number)
         try:
             with ctx.step(name):
-                results.append(_fetch_entry(ctx, opened, entry))
-        except EntryFailed as failed:
+                results.append(_fetch_entry(ctx, site, entry))
+        except NotFetched as failed:
             failures.append(failed.why)
             results.append({"title": entry.get("title") or "", "error": failed.why.message})
     worst = next((why for why in failures if why.retry), failures[0] if len(failures) == len(entries) else None)
@@ -100,15 +100,17 @@ def _fetch_all(
     return {**first, "entries": results}
 
 
-def _fetch_entry(ctx: Context, opened: Session, entry: Info) -> dict[str, Any]:
+def _fetch_entry(ctx: Context, site: Session, entry: Info) -> dict[str, Any]:
     try:
-        return _result(ctx.directory, opened.process(entry, download=True))
-    except (YoutubeDLError, OSError) as error:
-        raise EntryFailed(reason(error, opened.way)) from None
+        return _result(ctx.directory, site.process(entry, download=True))
+    except (YoutubeDLError, OSError, Unfit) as error:
+        raise NotFetched(reason(error, site.way)) from None
 
 
-def _weight(entry: Info) -> float:
-    return float(entry.get("duration") or 1.0)
+def _weights(entries: list[Info]) -> list[float]:
+    """Each counts by its length, and if that is not known of all, like any other."""
+    lengths = [float(entry.get("duration") or 0.0) for entry in entries]
+    return lengths if all(lengths) else [1.0] * len(entries)
 
 
 def _result(directory: Path, info: Info) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def _reason(error: BaseException) -> tuple[str, bool] | None:
             return error_type, retry
         case UnsupportedError():
             return "unsupported_url", False
+        case HTTPError(response=response) if response.get_header("Egress"):
+            return "network", True  # it is our own proxy that says so
         case HTTPError(status=status):
             return _refused(status)
         case GeoRestrictedError():

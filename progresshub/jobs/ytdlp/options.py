@@ -7,6 +7,7 @@ no configuration, plugin, cookie or cache of the user takes part.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from progresshub.jobs.ytdlp.ffmpeg import PIPE
 
 AUDIO = {"audio": "best", "mp3": "mp3", "wav": "wav", "flac": "flac", "aac": "aac"}
 CONTAINERS = {"mp4": "mp4", "webm": "webm"}
-TAKES_PICTURE = frozenset({"mp3", "mp4", "flac", "aac"})
+TAKES_PICTURE = frozenset({"mp3", "mp4", "aac"})
 RETRIES = 2
 PARTIAL = ".partial"
 """Where files are until they are whole: hidden, so that nobody is offered half of one."""
@@ -33,7 +34,7 @@ def options(request: Mapping[str, Any], settings: Mapping[str, Any], directory: 
         **_always(settings),
         "paths": {"home": str(directory), "temp": PARTIAL},
         "outtmpl": {"default": naming(request.get("mp3_title"))},
-        "format": selector(request),
+        "format": selector(request, can_merge=shutil.which("ffmpeg") is not None),
         "merge_output_format": CONTAINERS.get(request["format"]),
         "writethumbnail": with_picture(request),
         "writesubtitles": bool(request.get("subtitles")),
@@ -44,8 +45,8 @@ def options(request: Mapping[str, Any], settings: Mapping[str, Any], directory: 
     }
 
 
-def selector(request: Mapping[str, Any]) -> str:
-    """Which of a site's formats to take, in yt-dlp's own language."""
+def selector(request: Mapping[str, Any], *, can_merge: bool = True) -> str:
+    """Which of a site's formats to take, in yt-dlp's own language; unless they can be merged, one that is whole."""
     if request.get("format_id"):
         return str(request["format_id"])
     wanted, quality = request["format"], request.get("quality") or "best"
@@ -60,7 +61,7 @@ def selector(request: Mapping[str, Any]) -> str:
     if wanted in CONTAINERS:
         sound = "m4a" if wanted == "mp4" else "webm"
         choices = [f"{take}v*{limit}[ext={wanted}]+{take}a[ext={sound}]", f"{take}{limit}[ext={wanted}]", *choices]
-    return "/".join(choices)
+    return "/".join(choice for choice in choices if can_merge or "+" not in choice)
 
 
 def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,12 +90,12 @@ def _always(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def naming(title: str | None, number: int = 0) -> str:
-    """The template of a file's name, numbered where it is one of several.
+    """The template of a file's name, numbered where it is one of several, and again in a list within a list.
 
     The title is cut by bytes so that `.part` and its like still fit behind it.
     """
     fixed = sanitize_filename(title, restricted=True).replace("%", "%%") if title else "%(title).150B"
-    return f"{number:03d}_{fixed}.%(ext)s" if number else f"{fixed}.%(ext)s"
+    return f"{number:03d}_%(playlist_index&{{}}_|)s{fixed}.%(ext)s" if number else f"{fixed}.%(ext)s"
 
 
 def sound_title(request: Mapping[str, Any]) -> str:

@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import yt_dlp
+from yt_dlp.downloader.external import FFmpegFD
 from yt_dlp.globals import all_plugins_loaded, plugin_dirs
 from yt_dlp.postprocessor.common import PostProcessor
-from yt_dlp.utils import DownloadError, PlaylistEntries, YoutubeDLError
+from yt_dlp.utils import PlaylistEntries, YoutubeDLError
 
 from progresshub.egress import Egress, egress, rules_of
 from progresshub.jobs.functions import Context
@@ -24,6 +25,7 @@ from progresshub.jobs.ytdlp.failures import Unfit, Why, explain
 
 Info = dict[str, Any]
 
+NOTHING = "there is nothing to download at this address"
 MOST_HOPS = 5
 """From one page to another, until there is a video or a list of them."""
 LISTS = frozenset({"playlist", "multi_video", "compat_list"})
@@ -88,7 +90,7 @@ class Session:
                 found["url"], download=False, ie_key=found.get("ie_key"), process=False
             )
         if found is None:
-            raise DownloadError("there is nothing to download at this address")
+            raise Unfit(NOTHING, "unavailable", retry=False)
         return found
 
     def entries(self, found: Info, most: int) -> list[Info]:
@@ -103,7 +105,7 @@ class Session:
         extra = {"original_url": found["original_url"]} if found.get("original_url") else {}
         info: Info | None = self.downloader.process_ie_result(found, download=download, extra_info=extra)
         if info is None:
-            raise DownloadError("there is nothing to download at this address")
+            raise Unfit(NOTHING, "unavailable", retry=False)
         return info
 
 
@@ -115,12 +117,26 @@ def _extractors() -> tuple[type, ...]:
     return tuple(yt_dlp.extractor.gen_extractor_classes())
 
 
+def _keep_from_ffmpeg() -> None:
+    """Cookies of a login never stand on a command line, where everybody on the machine could read them."""
+    fetch = FFmpegFD.real_download
+
+    def fetch_without_cookies(self: FFmpegFD, name: str, info: Info) -> Any:
+        addresses = [one["url"] for one in info.get("requested_formats") or [info]]
+        if any(map(self.ydl.cookiejar.get_cookies_for_url, addresses)):
+            raise Unfit("ffmpeg would have to fetch this, and it is not given cookies", "cookies_file", retry=False)
+        return fetch(self, name, info)
+
+    FFmpegFD.real_download = fetch_without_cookies
+
+
 def _cookies(settings: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of the cookies, since yt-dlp writes back what it was given, and others read the same file."""
     path = settings.get("cookies_file")
     if not path:
         return {}
     with suppress(UnicodeDecodeError, OSError):
+        _keep_from_ffmpeg()
         return {"cookiefile": io.StringIO(Path(path).read_text())}
     raise Unfit("the file of cookies that the settings name can't be read", "cookies_file", retry=False)
 

@@ -22,20 +22,18 @@ def subtitles(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, A
     language = request["lang"]
     with tempfile.TemporaryDirectory() as scratch:
         parameters = {**options({"format": "best"}, settings, Path(scratch)), "ignore_no_formats_error": True}
-        with session(ctx, parameters, settings) as opened:
-            found = opened.entries(opened.find(request["url"]), 1)
+        with session(ctx, parameters, settings) as site:
+            found = site.entries(site.find(request["url"]), 1)
             if not found:
                 raise Unfit("the list at this address is empty", "unavailable", retry=False)
-            info = opened.process(found[0], download=False)
+            info = site.process(found[0], download=False)
             track, automatic = _choose(info, language)
             check_protocol(track)
             path = Path(scratch, f"subtitles.{track['ext']}")
             if track.get("data") is not None:
                 path.write_text(track["data"])
             else:
-                opened.downloader.dl(
-                    str(path), {**track, "http_headers": info.get("http_headers") or {}}, subtitle=True
-                )
+                site.downloader.dl(str(path), {**track, "http_headers": info.get("http_headers") or {}}, subtitle=True)
             text = path.read_bytes()[:MOST_BYTES].decode(errors="replace")
     return {"language": language, "format": track["ext"], "automatic": automatic, "text": text}
 
