@@ -39,6 +39,12 @@ class InvalidPayload(HubError):
     code = "invalid_payload"
 
 
+class UnknownPipeline(InvalidPayload):
+    """The payload does not fit a task of type {kind}: {reason}."""
+
+    code = "unknown_pipeline"
+
+
 class UnknownKind(HubError):
     """There is no task type {kind}."""
 

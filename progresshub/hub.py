@@ -33,14 +33,14 @@ from progresshub.errors import (
 from progresshub.files import Files
 from progresshub.journal import Journal
 from progresshub.kinds import Kind, Outcome
-from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Task
+from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Step, Task
 from progresshub.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 from progresshub.protocol import Report
 from progresshub.queues import Queue, Queues
 from progresshub.recorder import Recorder, Verdict
 from progresshub.registry import Registry
 from progresshub.states import after
-from progresshub.submission import IdempotencyKey, Submission, spec_of
+from progresshub.submission import IdempotencyKey, Submission, again, spec_of
 
 ANSWER_KEPT_MS = 86_400_000
 CANCELLED = Failure(type="cancelled", message="the task was cancelled")
@@ -75,6 +75,7 @@ class Hub:
         self.journal = Journal(store, clock, self._publish, self._refused, write_behind_ms=write_behind_ms)
         self.happened: Counter[tuple[str, EventType]] = Counter()
         self.incarnation = 0
+        self.settings: Mapping[str, str] = {}
         self.opened_s = clock.monotonic_s()
         self._tasks = Registry(recent)
         self._retention_ms = retention_ms
@@ -89,6 +90,7 @@ class Hub:
         self.incarnation = opening.incarnation
         self.events.saw(opening.last_event)
         self.last_seq = opening.last_seq
+        self.settings = opening.settings
         self.queues.restore(opening.settings)
         self.journal.counts.update(await self.store.counts())
         live = await self.store.live()
@@ -167,20 +169,7 @@ class Hub:
         task = await self._current(task_id)
         if task.state not in (State.FAILED, State.CANCELLED):
             raise NotRetryable(task_id=task_id, state=task.state)
-        spec = task.spec
-        again = Submission(
-            kind=spec.kind,
-            payload=spec.payload,
-            origin=spec.origin,
-            queue=spec.queue,
-            priority=spec.priority,
-            title=spec.title,
-            max_retries=spec.max_retries,
-            timeout_ms=spec.timeout_ms or 0,
-            metadata=spec.metadata,
-            retry_of=task_id,
-        )
-        (accepted,) = await self.submit([again])
+        (accepted,) = await self.submit([again(task.spec, self._kept_steps(task))])
         return accepted
 
     async def report(self, task_id: str, report: Report) -> Task:
@@ -215,13 +204,14 @@ class Hub:
 
     def start(self, task_id: str) -> None:
         """The next attempt begins, with nothing reported yet."""
+        task = self._known(task_id)
         self._move(
             task_id,
             EventType.STARTED,
-            attempt=self._known(task_id).attempt + 1,
+            attempt=task.attempt + 1,
             owner=self.incarnation,
             progress=None,
-            steps=(),
+            steps=self._kept_steps(task),
             started_ms=self.clock.now_ms(),
         )
 
@@ -233,7 +223,10 @@ class Hub:
         if before.stalled:
             before = self._record(EventType.REVIVED, replace(before, stalled=False))
         task = pace.apply(before, report, self.clock.now_ms())
-        self._record(EventType.STAGED if pace.staged(before, task) else EventType.PROGRESSED, task)
+        if not pace.staged(before, task):
+            self._record(EventType.PROGRESSED, task)
+        else:
+            self._record(EventType.STAGED, task, durable=report.status is not None and self._keeps_steps(task))
 
     def stall(self, task_id: str) -> None:
         self._move(task_id, EventType.STALLED, stalled=True)
@@ -248,18 +241,24 @@ class Hub:
             self._end(task, EventType.COMPLETED, result=outcome.result, progress=progress, error=None)
         elif retry_at_ms is not None:
             self._move(
-                task_id, EventType.RETRYING, failures=task.failures + 1, error=outcome.failure, due_ms=retry_at_ms
+                task_id,
+                EventType.RETRYING,
+                failures=task.failures + 1,
+                error=outcome.failure,
+                due_ms=retry_at_ms,
+                steps=pace.interrupted(task.steps),
             )
         else:
             self._end(task, EventType.FAILED, error=outcome.failure, failures=task.failures + 1)
 
     def recover(self, task_id: str, *, crashed: bool) -> None:
         """The server went away under the task: it waits for its next attempt."""
-        self._move(task_id, EventType.RECOVERED, crashes=self._known(task_id).crashes + crashed)
+        task = self._known(task_id)
+        self._move(task_id, EventType.RECOVERED, crashes=task.crashes + crashed, steps=pace.interrupted(task.steps))
 
     # The one writer
 
-    def _record(self, kind: EventType, task: Task) -> Task:
+    def _record(self, kind: EventType, task: Task, *, durable: bool = False) -> Task:
         born = kind in _BIRTHS
         before = None if born else self._tasks.get(task.id) or task
         state = after(None if born else task.state, kind)
@@ -274,7 +273,7 @@ class Hub:
             before,
             expires_ms=self._expires_ms(task),
             keep=self._worth_keeping(task, kind) if progress else kind is not EventType.DELETED,
-            durable=not progress,
+            durable=durable or not progress,
         )
         self.happened[task.spec.kind, kind] += 1
         if kind is EventType.DELETED:
@@ -297,7 +296,15 @@ class Hub:
     def _end(self, task: Task, kind: EventType, **changes: Any) -> Task:
         return self._record(
             kind,
-            replace(task, finished_ms=self.clock.now_ms(), cancelling=False, stalled=False, due_ms=None, **changes),
+            replace(
+                task,
+                finished_ms=self.clock.now_ms(),
+                cancelling=False,
+                stalled=False,
+                due_ms=None,
+                steps=task.steps if kind is EventType.COMPLETED else pace.interrupted(task.steps),
+                **changes,
+            ),
         )
 
     async def _take(
@@ -305,17 +312,17 @@ class Hub:
     ) -> tuple[Accepted, ...]:
         if self.journal.trouble is not None:
             raise self.journal.trouble
-        accepted = tuple(self._accept(spec, due_ms) for spec, due_ms in self._prepared(submissions))
+        accepted = tuple(self._accept(*prepared) for prepared in self._prepared(submissions))
         if idempotency is not None:
             expires_ms = self.clock.now_ms() + ANSWER_KEPT_MS
             self.journal.answer(Answer(idempotency.key, idempotency.digest, accepted, expires_ms))
         await self.journal.committed()
         return accepted
 
-    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, int | None]]:
+    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, tuple[Step, ...], int | None]]:
         """The specs of all that is asked, checked, before any of it is taken."""
         now_ms = self.clock.now_ms()
-        prepared: list[tuple[Spec, int | None]] = []
+        prepared: list[tuple[Spec, tuple[Step, ...], int | None]] = []
         held: dict[str, str] = {}
         for n, asked in enumerate(submissions, 1):
             kind = self.kinds.get(asked.kind)
@@ -329,16 +336,16 @@ class Hub:
                     raise DuplicateTask(task_id=holder)
                 held[spec.unique_key] = spec.id
             later = asked.due_ms is not None and asked.due_ms > now_ms
-            prepared.append((spec, asked.due_ms if later else None))
+            prepared.append((spec, asked.steps, asked.due_ms if later else None))
         return prepared
 
-    def _accept(self, spec: Spec, due_ms: int | None) -> Accepted:
+    def _accept(self, spec: Spec, steps: tuple[Step, ...], due_ms: int | None) -> Accepted:
         self.last_seq = max(self.last_seq, spec.seq)
         self.queues.use(spec.queue)
         if spec.retry_of:
             self.files.inherit(spec.retry_of, spec.id)
         kind = EventType.SUBMITTED if due_ms is None else EventType.SCHEDULED
-        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, due_ms=due_ms))
+        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, steps=steps, due_ms=due_ms))
         return Accepted(spec.id, spec.queue, task.state)
 
     def _refused(self, tasks: Iterable[Task]) -> None:
@@ -364,6 +371,13 @@ class Hub:
 
     def _kind(self, task: Task) -> Kind:
         return self.kinds[task.spec.kind]
+
+    def _keeps_steps(self, task: Task) -> bool:
+        kind = self.kinds.get(task.spec.kind)
+        return kind is not None and kind.keeps_steps
+
+    def _kept_steps(self, task: Task) -> tuple[Step, ...]:
+        return task.steps if self._keeps_steps(task) else ()
 
     def _expires_ms(self, task: Task) -> int | None:
         if task.finished_ms is None:

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -23,19 +24,18 @@ from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS
+from progresshub.durations import Durations
 from progresshub.edge import house
 from progresshub.edge.app import Site
 from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard, check_exposure
 from progresshub.edge.serving import Serving
 from progresshub.edge.tokens import Tokens
-from progresshub.errors import HubError, InvalidConfig, StartupError
+from progresshub.errors import HubError, StartupError
 from progresshub.hub import Hub
-from progresshub.jobs.builtin import builtin_kinds
-from progresshub.jobs.python import kinds_from
 from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
-from progresshub.model import Task
+from progresshub.model import Event, EventType, Task
 from progresshub.processes.runner import Runner
 from progresshub.scheduler import Scheduler
 from progresshub.upkeep import Upkeep
@@ -100,7 +100,10 @@ class Server:
         runner = assembly.runner(config, urls[0])
         await runner.start()
         stack.push_async_callback(runner.close)
-        kinds.update(await self._kinds(runner))
+        durations = Durations()
+        durations.restore(hub.settings)
+        hub.listen(partial(_learn, hub, durations))
+        kinds.update(await self._kinds(runner, durations))
         scheduler = Scheduler(hub, runner, assembly.policy(config))
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
@@ -138,18 +141,10 @@ class Server:
         house.furnish(app, self._config, tokens, DIALECTS)
         return app
 
-    async def _kinds(self, runner: Runner) -> dict[str, Kind]:
+    async def _kinds(self, runner: Runner, durations: Durations) -> dict[str, Kind]:
         """Every kind there is, as the settings adjust it; StartupError when users' modules can't be imported."""
-        kinds = builtin_kinds(self._config)
-        if self._config.python.modules:
-            for kind in kinds_from(await runner.describe("python")):
-                if kind.name in kinds:
-                    raise StartupError(reason=f"a function is called {kind.name}, and so is another task type")
-                kinds[kind.name] = kind
-        for name in self._config.kinds:
-            if name not in kinds:
-                raise InvalidConfig(where=f"kinds.{name}", reason=f"there is no task type {name}")
-        return {name: assembly.adjusted(kind, self._config.kinds.get(name)) for name, kind in kinds.items()}
+        described = await runner.describe("python") if self._config.python.modules else []
+        return assembly.kinds(self._config, described, durations)
 
     async def _warm(self, runner: Runner) -> None:
         """Have the pools ready before anybody needs them; what can't be had then is told when it is asked for."""
@@ -185,6 +180,12 @@ class _Parts:
     serving: Serving
     sockets: list[socket.socket]
     running: Running
+
+
+def _learn(hub: Hub, durations: Durations, event: Event) -> None:
+    """What a task that has ended shows about its steps is kept together with its end."""
+    if event.type in (EventType.COMPLETED, EventType.FAILED) and (setting := durations.learn(event.task)):
+        hub.journal.setting(*setting)
 
 
 def _make_private(directory: Path) -> None:

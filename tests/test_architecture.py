@@ -22,9 +22,10 @@ PACKAGE = ROOT / "progresshub"
 RANKS = (
     ("errors",),
     ("model", "report", "settings"),
+    ("template",),
     ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "states", "supervisor"),
-    ("bus", "journal", "kinds", "memory", "pace", "statements"),
-    ("line", "readers", "recorder", "registry", "store", "submission"),
+    ("bus", "journal", "kinds", "memory", "pace", "pipelines", "statements"),
+    ("durations", "line", "readers", "recorder", "registry", "store", "submission"),
     ("answers",),
     ("hub", "jobs"),
     ("edge", "processes"),
@@ -36,7 +37,7 @@ RANKS = (
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-PURE = {"errors", "kinds", "model", "pace", "persistence", "protocol", "readers", "settings", "states"}
+PURE = {"errors", "kinds", "model", "pace", "persistence", "pipelines", "protocol", "readers", "settings", "states"}
 DOES_IO = {"aiohttp", "aiosqlite", "asyncio", "os", "pathlib", "select", "shutil", "socket", "sqlite3", "subprocess"}
 DOES_IO |= {"tempfile", "threading", "time"}
 MOST_LINES = 400

@@ -272,6 +272,7 @@ def test_the_examples_of_the_template_can_be_used_as_they_are(tmp_path):
     assert loaded.config.queues["nightly"].slots == 2
     assert loaded.config.kinds["download"].recovery == "retry"
     assert loaded.config.commands["encode"].params.keys() == {"source"}
+    assert [step.name for step in loaded.config.pipelines["transcode"].steps][:2] == ["fetch", "probe"]
     assert loaded.config.tokens["build-server"].scopes == ("read", "submit")
 
 

@@ -27,6 +27,7 @@ CODE = {
     "invalid_request": (400, "VALIDATION_ERROR"),
     "invalid_field": (400, "VALIDATION_ERROR"),
     "invalid_payload": (400, "VALIDATION_ERROR"),
+    "unknown_pipeline": (400, "VALIDATION_ERROR"),
     "unauthorized": (401, "UNAUTHORIZED"),
     "forbidden": (403, "FORBIDDEN"),
     "unknown_path": (404, "NOT_FOUND"),

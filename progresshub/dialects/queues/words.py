@@ -30,6 +30,7 @@ DONE = "Done"
 CODE = {
     "invalid_request": (400, "INVALID_REQUEST"),
     "invalid_payload": (400, "INVALID_PAYLOAD"),
+    "unknown_pipeline": (400, "INVALID_PAYLOAD"),
     "unknown_kind": (400, "INVALID_TASK_TYPE"),
     "bad_report": (400, "INVALID_REPORT"),
     "unauthorized": (401, "UNAUTHORIZED"),
