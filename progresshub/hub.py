@@ -32,7 +32,7 @@ from progresshub.errors import (
 )
 from progresshub.files import Files
 from progresshub.journal import Journal
-from progresshub.kinds import Kind, Outcome
+from progresshub.kinds import Kind, Outcome, kept_steps
 from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Step, Task
 from progresshub.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 from progresshub.protocol import Report
@@ -82,6 +82,7 @@ class Hub:
         self._recorder = Recorder(max_entries)
         self.last_seq = 0
         self._answers = Answers(store, clock)
+        self._leaving: set[str] = set()
         self._listeners: list[Callable[[Event], None]] = []
 
     async def open(self) -> list[Task]:
@@ -92,11 +93,13 @@ class Hub:
         self.last_seq = opening.last_seq
         self.settings = opening.settings
         self.queues.restore(opening.settings)
-        self.journal.counts.update(await self.store.counts())
+        counts = await self.store.counts()
+        self.journal.counts.update(counts)
+        for where in counts:
+            self.queues.use(where.queue)
         live = await self.store.live()
         for task in live:
             self._tasks.put(task)
-            self.queues.use(task.spec.queue)
         return live
 
     def listen(self, listener: Callable[[Event], None]) -> None:
@@ -169,7 +172,7 @@ class Hub:
         task = await self._current(task_id)
         if task.state not in (State.FAILED, State.CANCELLED):
             raise NotRetryable(task_id=task_id, state=task.state)
-        (accepted,) = await self.submit([again(task.spec, self._kept_steps(task))])
+        (accepted,) = await self.submit([again(task.spec, kept_steps(self.kinds, task))])
         return accepted
 
     async def report(self, task_id: str, report: Report) -> Task:
@@ -191,7 +194,8 @@ class Hub:
 
     async def forget(self, tasks: Iterable[Task]) -> None:
         """Take tasks, their events and their files away for good."""
-        gone = list(tasks)
+        gone = [task for task in tasks if task.id not in self._leaving]
+        self._leaving.update(task.id for task in gone)
         for task in gone:
             self._record(EventType.DELETED, task)
         self.journal.forget(gone)
@@ -211,7 +215,7 @@ class Hub:
             attempt=task.attempt + 1,
             owner=self.incarnation,
             progress=None,
-            steps=self._kept_steps(task),
+            steps=kept_steps(self.kinds, task),
             started_ms=self.clock.now_ms(),
         )
 
@@ -226,7 +230,9 @@ class Hub:
         if not pace.staged(before, task):
             self._record(EventType.PROGRESSED, task)
         else:
-            self._record(EventType.STAGED, task, durable=report.status is not None and self._keeps_steps(task))
+            self._record(
+                EventType.STAGED, task, durable=report.status is not None and bool(kept_steps(self.kinds, task))
+            )
 
     def stall(self, task_id: str) -> None:
         self._move(task_id, EventType.STALLED, stalled=True)
@@ -241,20 +247,14 @@ class Hub:
             self._end(task, EventType.COMPLETED, result=outcome.result, progress=progress, error=None)
         elif retry_at_ms is not None:
             self._move(
-                task_id,
-                EventType.RETRYING,
-                failures=task.failures + 1,
-                error=outcome.failure,
-                due_ms=retry_at_ms,
-                steps=pace.interrupted(task.steps),
+                task_id, EventType.RETRYING, failures=task.failures + 1, error=outcome.failure, due_ms=retry_at_ms
             )
         else:
             self._end(task, EventType.FAILED, error=outcome.failure, failures=task.failures + 1)
 
     def recover(self, task_id: str, *, crashed: bool) -> None:
         """The server went away under the task: it waits for its next attempt."""
-        task = self._known(task_id)
-        self._move(task_id, EventType.RECOVERED, crashes=task.crashes + crashed, steps=pace.interrupted(task.steps))
+        self._move(task_id, EventType.RECOVERED, crashes=self._known(task_id).crashes + crashed)
 
     # The one writer
 
@@ -264,7 +264,8 @@ class Hub:
         state = after(None if born else task.state, kind)
         event_id = self.events.next()
         entry = event_id if kind in ENTRIES else task.entry
-        task = replace(task, state=state, changed=event_id, entry=entry)
+        steps = task.steps if state in (State.RUNNING, State.COMPLETED) else pace.interrupted(task.steps)
+        task = replace(task, state=state, changed=event_id, entry=entry, steps=steps)
         event = Event(event_id, kind, task)
         self._tasks.put(task)
         progress = kind in _PROGRESS
@@ -288,6 +289,7 @@ class Hub:
         """Others may know now; a task that is gone for good takes its files along."""
         if event.type is EventType.DELETED:
             self.files.remove([event.task.id])
+            self._leaving.discard(event.task.id)
         self.bus.publish(event)
 
     def _move(self, task_id: str, kind: EventType, **changes: Any) -> Task:
@@ -296,15 +298,7 @@ class Hub:
     def _end(self, task: Task, kind: EventType, **changes: Any) -> Task:
         return self._record(
             kind,
-            replace(
-                task,
-                finished_ms=self.clock.now_ms(),
-                cancelling=False,
-                stalled=False,
-                due_ms=None,
-                steps=task.steps if kind is EventType.COMPLETED else pace.interrupted(task.steps),
-                **changes,
-            ),
+            replace(task, finished_ms=self.clock.now_ms(), cancelling=False, stalled=False, due_ms=None, **changes),
         )
 
     async def _take(
@@ -329,7 +323,6 @@ class Hub:
             if kind is None:
                 raise UnknownKind(kind=asked.kind)
             spec = spec_of(asked, kind, kind.check(asked.payload), seq=self.last_seq + n, now_ms=now_ms)
-            self.queues.check(asked.queue)
             if spec.unique_key:
                 holder = held.get(spec.unique_key) or self._tasks.holder(spec.unique_key, now_ms)
                 if holder is not None:
@@ -337,6 +330,7 @@ class Hub:
                 held[spec.unique_key] = spec.id
             later = asked.due_ms is not None and asked.due_ms > now_ms
             prepared.append((spec, asked.steps, asked.due_ms if later else None))
+        self.queues.check(asked.queue for asked in submissions)
         return prepared
 
     def _accept(self, spec: Spec, steps: tuple[Step, ...], due_ms: int | None) -> Accepted:
@@ -359,8 +353,10 @@ class Hub:
                 listener(Event(task.changed, EventType.DELETED, task))
 
     async def _current(self, task_id: str) -> Task:
-        """A task that others know of, as it is now."""
+        """A task that others know of, as it is now; one that is being deleted is nobody's business any more."""
         task = await self.get(task_id)
+        if task_id in self._leaving:
+            raise UnknownTask(task_id=task_id)
         return self._tasks.get(task_id) or task
 
     def _known(self, task_id: str) -> Task:
@@ -371,13 +367,6 @@ class Hub:
 
     def _kind(self, task: Task) -> Kind:
         return self.kinds[task.spec.kind]
-
-    def _keeps_steps(self, task: Task) -> bool:
-        kind = self.kinds.get(task.spec.kind)
-        return kind is not None and kind.keeps_steps
-
-    def _kept_steps(self, task: Task) -> tuple[Step, ...]:
-        return task.steps if self._keeps_steps(task) else ()
 
     def _expires_ms(self, task: Task) -> int | None:
         if task.finished_ms is None:

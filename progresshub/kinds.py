@@ -122,3 +122,9 @@ class Kind:
     keeps_steps: bool = False
     timeout_of: Callable[[Mapping[str, Any]], int | None] | None = None
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False
+
+
+def kept_steps(kinds: Mapping[str, Kind], task: Task) -> tuple[Step, ...]:
+    """The steps after which a task goes on when it begins again."""
+    kind = kinds.get(task.spec.kind)
+    return task.steps if kind is not None and kind.keeps_steps else ()

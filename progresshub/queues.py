@@ -6,7 +6,7 @@ A queue exists from the moment somebody names it. What is changed while the serv
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -44,14 +44,13 @@ class Queues:
         except KeyError:
             raise UnknownQueue(queue=name) from None
 
-    def check(self, name: str) -> None:
-        """Refuse a name that could not be a queue's, or one queue too many."""
-        if name in self._queues:
-            return
-        if not NAME.fullmatch(name):
+    def check(self, names: Iterable[str]) -> None:
+        """Refuse names that could not be a queue's, or more queues than there may be."""
+        new = {name for name in names if name not in self._queues}
+        if not all(map(NAME.fullmatch, new)):
             raise InvalidField(field="queue", reason="1 to 64 letters, digits, dots, dashes, colons or underscores")
-        if len(self._queues) >= self._most:
-            raise TooMany(reason=f"there are {self._most} queues already")
+        if new and len(self._queues) + len(new) > self._most:
+            raise TooMany(reason=f"there are {len(self._queues)} queues already, and at most {self._most}")
 
     def use(self, name: str) -> Queue:
         """The queue of that name, made on first use."""

@@ -30,7 +30,8 @@ class Recorder:
         if kind is EventType.PROGRESSED and not pace.worth_recording(last, task.progress):
             return Verdict.LEAVE
         full = count >= self._most
-        self._recorded[task.id] = (task.progress, (count // 2 if full else count) + 1)
+        left = count // 2 + 1 if full else count  # what is stored and what waits may be odd, both of them
+        self._recorded[task.id] = (task.progress, left + 1)
         return Verdict.THIN_AND_KEEP if full else Verdict.KEEP
 
     def forget(self, task: Task) -> None:

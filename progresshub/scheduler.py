@@ -68,7 +68,7 @@ class Scheduler:
                 self._call_due()
                 self._start_all(attempts)
                 try:
-                    async with asyncio.timeout(LONGEST_NAP_S if self._later else None):
+                    async with asyncio.timeout(self._nap_s()):
                         await self._changed.wait()
                 except TimeoutError:
                     continue
@@ -105,6 +105,12 @@ class Scheduler:
 
     def queues_changed(self) -> None:
         self._changed.set()
+
+    def _nap_s(self) -> float | None:
+        """How long until something is due; None while nothing is."""
+        if not self._later:
+            return None
+        return min(LONGEST_NAP_S, (self._later[0][0] - self._hub.clock.now_ms()) / 1000)
 
     def _join(self, task: Task) -> None:
         kind = self._hub.kinds.get(task.spec.kind)

@@ -47,7 +47,10 @@ class Upkeep:
     async def index(self) -> None:
         """Make searchable what has been submitted since, unless that is nothing."""
         last_seq = self._hub.last_seq
-        if last_seq != self._indexed and await self._hub.store.index(PIECE) < PIECE:
+        if last_seq == self._indexed:
+            return
+        await self._hub.kept()
+        if await self._hub.store.index(PIECE) < PIECE:
             self._indexed = last_seq
 
     def mark_stalled(self) -> None:

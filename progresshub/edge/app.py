@@ -63,6 +63,8 @@ class Site:
             if request.writer.output_size:  # an answer is under way already; all that can be done is to break it off
                 raise ConnectionResetError from error
             response = self._owner(request.path).refuse(error)
+            if isinstance(error, WrongMethod):
+                response.headers[hdrs.ALLOW] = ", ".join(error.details["allowed"])
             if error.code == "unauthorized":
                 response.headers[hdrs.WWW_AUTHENTICATE] = "Bearer"
             return response
@@ -85,7 +87,8 @@ class Site:
         except web.HTTPNotFound:
             raise UnknownPath(path=request.path) from None
         except web.HTTPMethodNotAllowed as error:
-            raise WrongMethod(path=request.path, method=error.method) from None
+            allowed = sorted(error.allowed_methods)
+            raise WrongMethod(path=request.path, method=error.method, allowed=allowed) from None
         except web.HTTPRequestEntityTooLarge:
             raise TooLarge(limit_bytes=self._config.limits.body_bytes) from None
         except ConnectionError:

@@ -11,18 +11,20 @@ import resource
 from collections.abc import Callable
 
 RESERVED_FILES = 128
-"""Descriptors kept free of clients, for children, the database and logs."""
+"""Descriptors kept free of clients, for children, the database and logs; half of them, where there are few."""
 
 
 class Door:
     """A protocol factory in front of another one."""
 
     def __init__(self, most: int, patience_s: float) -> None:
-        self._most = min(most, _files_allowed() - RESERVED_FILES)
+        allowed = _files_allowed()
+        self._most = min(most, max(allowed - RESERVED_FILES, allowed // 2))
         self._patience_s = patience_s
         self._waiting: dict[asyncio.BaseProtocol, asyncio.TimerHandle] = {}
         self._inside: Callable[[], asyncio.BaseProtocol] = _Closed
         self._count: Callable[[], int] = lambda: 0
+        self._entering = 0
         self.turned_away = 0
 
     def guards(self, inside: Callable[[], asyncio.BaseProtocol], count: Callable[[], int]) -> None:
@@ -31,11 +33,15 @@ class Door:
         self._count = count
 
     def __call__(self) -> asyncio.BaseProtocol:
-        if self._count() >= self._most:
+        if self._count() + self._entering >= self._most:
             self.turned_away += 1
             return _Closed()
+        loop = asyncio.get_running_loop()
         protocol = self._inside()
-        self._waiting[protocol] = asyncio.get_running_loop().call_later(self._patience_s, self._drop, protocol)
+        self._waiting[protocol] = loop.call_later(self._patience_s, self._drop, protocol)
+        # It is counted inside from the loop's next pass on, and many may come before that.
+        self._entering += 1
+        loop.call_soon(self._entered)
         return protocol
 
     def spoke(self, protocol: asyncio.BaseProtocol) -> None:
@@ -43,6 +49,9 @@ class Door:
         timer = self._waiting.pop(protocol, None)
         if timer is not None:
             timer.cancel()
+
+    def _entered(self) -> None:
+        self._entering -= 1
 
     def _drop(self, protocol: asyncio.BaseProtocol) -> None:
         self._waiting.pop(protocol, None)

@@ -7,7 +7,7 @@ from typing import Any
 
 HIDDEN = "[hidden]"
 _SECRET = re.compile(
-    r"pass(word|wd|phrase)?$|secret|token|api_?key|access_?key|private_?key|credential|cookie|authorization|signature|^sig$",
+    r"pass(word|wd|phrase)|pass$|secret|token|api_?key|access_?key|private_?key|credential|cookie|authorization|signature|^sig$",
     re.IGNORECASE,
 )
 _USER = re.compile(r"(?<=://)[^/@\s]+@")

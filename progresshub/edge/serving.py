@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import Iterable
@@ -14,6 +15,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 from progresshub.edge.door import Door
 from progresshub.settings import Config
 
+LINGER_S = 2.0
+"""How long a body that nobody wants is taken after the answer, so that its sender gets to read that."""
+LONGEST_STUCK_MS = 2**31 - 1
+TOLD_EVERY_S = 60.0
+
 
 class Serving:
     """An async context: inside it the application can be put on sockets, at its end all connections are closed."""
@@ -21,19 +27,23 @@ class Serving:
     def __init__(self, app: web.Application, config: Config, door: Door) -> None:
         settings = config.server
         self._door = door
+        self._stuck_ms = min(int(1000 * config.streams.stalled_deadline_s), LONGEST_STUCK_MS)
         self._runner = web.AppRunner(
             app,
             access_log=None,
             handler_cancellation=True,
             keepalive_timeout=settings.keepalive_s,
             shutdown_timeout=settings.shutdown_grace_s,
+            lingering_time=LINGER_S,
             max_line_size=config.limits.header_bytes,
             max_field_size=config.limits.header_bytes,
             logger=_logger(),
         )
         self._servers: list[asyncio.Server] = []
+        self._seldom = _Seldom()
 
     async def __aenter__(self) -> Self:
+        logging.getLogger("asyncio").addFilter(self._seldom)
         await self._runner.setup()
         return self
 
@@ -41,6 +51,7 @@ class Serving:
         if failure is not None:
             self._drop_connections()
         await self.end()
+        logging.getLogger("asyncio").removeFilter(self._seldom)
 
     async def open(self, sockets: Iterable[socket.socket]) -> None:
         """Answer on these sockets, which listen already."""
@@ -53,6 +64,8 @@ class Serving:
             if listening.family == socket.AF_UNIX:
                 server = await loop.create_unix_server(self._door, sock=listening)
             else:
+                # Inherited by every connection: the kernel drops a peer that takes nothing for so long, or is gone.
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self._stuck_ms)
                 server = await loop.create_server(self._door, sock=listening)
             self._servers.append(server)
 
@@ -83,3 +96,21 @@ def _logger() -> logging.Logger:
 
 def _is_ours(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+class _Seldom(logging.Filter):
+    """Says once in a while, in one line, that no connection can be accepted; asyncio tries and tells every second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told_s = float("-inf")
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
+            return True
+        record.msg, record.args, record.exc_info = f"no connection can be accepted: {error.strerror}", (), None
+        due = record.created >= self._told_s + TOLD_EVERY_S
+        if due:
+            self._told_s = record.created
+        return due

@@ -10,12 +10,14 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
 
 from progresshub.bus import Encoding
 from progresshub.edge.outlet import Outlet
+from progresshub.edge.routes import Call, Handler
+from progresshub.errors import TooMany, Unavailable
 from progresshub.model import Event, EventId
 from progresshub.settings import Streams
 
@@ -49,6 +51,23 @@ def encoding(frames: Frames, *, chunked: bool) -> Encoding:
 def chunk(data: bytes) -> bytes:
     """A chunk of a chunked HTTP/1.1 body."""
     return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def patient(handler: Handler) -> Handler:
+    """A stream that can't be had just now begins and ends: EventSource comes again, where a 503 would be the last."""
+
+    async def serve(call: Call[Any, Any]) -> web.StreamResponse:
+        try:
+            return await handler(call)
+        except (Unavailable, TooMany):
+            if call.request.writer.output_size:
+                raise
+        stream = Stream(call.request, call.config.streams)
+        await stream.open()
+        stream.finish()
+        return await stream.wait()
+
+    return serve
 
 
 class Stream(Outlet):

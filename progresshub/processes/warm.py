@@ -21,6 +21,10 @@ from progresshub.settings import Warm as WarmSettings
 MOST_DEATHS = 3
 """Fork servers that may die one after another before those who wait are told."""
 RETRY_AFTER_S = 5.0
+MOST_FORKS = 8
+"""Forks asked for at a time."""
+SURPLUS_S = 1.0
+"""How long workers are kept that a burst has left: the next call often comes in a moment."""
 
 
 class PoolFailed(HubError):
@@ -52,6 +56,7 @@ class Pool:
         self._waiting: deque[tuple[asyncio.Future[Worker], bool]] = deque()
         self._starting: list[asyncio.Future[None]] = []
         self._idle: list[Worker] = []
+        self._forking = 0
         self._deaths = 0
         self._failure: PoolFailed | None = None
         self._failed_until_s = 0.0
@@ -75,8 +80,7 @@ class Pool:
             return wanted
         self._waiting.append((wanted, fresh))
         self._ensure_forks()
-        if self._forks is not None and self._forks.ready:
-            self._forks.fork()
+        self._order_forks()
         return wanted
 
     def give_back(self, worker: Worker) -> None:
@@ -86,14 +90,10 @@ class Pool:
             self._forget(worker)
             return
         worker.child.on_exit = lambda: self._forget(worker)
-        if self._hand_over(worker):
-            return
-        if len(self._idle) < self._settings.idle_workers:
+        if not self._hand_over(worker):
             worker.idle_since_s = time.monotonic()
             self._idle.append(worker)
             self._watch_idle()
-        else:
-            self._end(worker)
 
     def hear(self) -> None:
         """Learn of workers forked meanwhile."""
@@ -116,16 +116,17 @@ class Pool:
             if not started.done():
                 started.set_result(None)
         self._starting.clear()
-        if self._forks is not None:
-            for _ in self._waiting:
-                self._forks.fork()
+        self._order_forks()
 
     def on_worker(self, worker: Worker) -> None:
         self._deaths = 0
+        self._forking -= 1
         self._limit(worker.child.pid)
         self.give_back(worker)
+        self._order_forks()
 
     def on_refusal(self, reason: str) -> None:
+        self._forking -= 1
         wanted = self._first_waiting(used=False)
         if wanted is not None:
             wanted.set_exception(PoolFailed(pool=self._name, reason=reason))
@@ -133,12 +134,19 @@ class Pool:
     def on_end(self, reason: str) -> None:
         was_ready = self._forks is not None and self._forks.ready
         self._forks = None
+        self._forking = 0
         self._deaths += 1
         if not was_ready or self._deaths >= MOST_DEATHS:
             self._failed_until_s = time.monotonic() + RETRY_AFTER_S
             self._fail_all(reason)
         elif self._waiting:
             self._ensure_forks()
+
+    def _order_forks(self) -> None:
+        """As many forks as there are calls that wait, a few at a time: the socket takes no more requests."""
+        while self._forks is not None and self._forks.ready and self._forking < min(len(self._waiting), MOST_FORKS):
+            self._forking += 1
+            self._forks.fork()
 
     def _ensure_forks(self) -> None:
         if self._forks is not None:
@@ -186,14 +194,18 @@ class Pool:
 
     def _watch_idle(self) -> None:
         if self._timer is None:
-            self._timer = self._loop.call_later(self._settings.idle_s, self._end_idle)
+            self._timer = self._loop.call_later(min(SURPLUS_S, self._settings.idle_s), self._end_idle)
 
     def _end_idle(self) -> None:
+        """Those that nobody needed for a while; of those beyond the number kept, after a much shorter one."""
         self._timer = None
-        before_s = time.monotonic() - self._settings.idle_s
-        for worker in [one for one in self._idle if one.idle_since_s <= before_s]:
-            self._idle.remove(worker)
-            self._end(worker)
+        now_s = time.monotonic()
+        surplus = len(self._idle) - self._settings.idle_workers
+        for position, worker in enumerate(list(self._idle)):
+            patience_s = min(SURPLUS_S, self._settings.idle_s) if position < surplus else self._settings.idle_s
+            if now_s - worker.idle_since_s >= patience_s:
+                self._idle.remove(worker)
+                self._end(worker)
         if self._idle:
             self._watch_idle()
 

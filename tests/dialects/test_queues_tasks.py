@@ -10,6 +10,7 @@ from uuid import UUID
 
 import pytest
 
+from progresshub import upkeep
 from tests.serving import Client, serving
 
 EXAMPLE = {
@@ -347,6 +348,11 @@ async def test_what_is_submitted_meanwhile_does_not_disturb_a_list(client: Clien
     second = await client.get("/api/v1/tasks", limit=2, cursor=first["next_cursor"])
 
     assert [task["id"] for task in (*first["tasks"], *second["tasks"])] == ids[::-1]
+
+
+@pytest.fixture(autouse=True)
+def indexed_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "ROUND_S", 0.01)
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ from tests.faults.shop import Shop
 from tests.serving import Client, Event, Process, client, process
 from tests.wait import until
 
+AT_ONCE = "store.write_behind_ms=0"
 KILLS = 3
+AWAY = 5
+"""What happens each time before the watcher is back."""
 EVERYTHING = "/api/v1/events/stream"
 ENTRIES = {EventType.STAGED, EventType.COMPLETED}
 
@@ -69,10 +72,13 @@ async def test_one_task_is_followed_over_kills(shop: Shop) -> None:
         task_id = await speaker.submit("external")
         server.kill()
         await server.gone()
-    watcher = Watcher(f"/api/v1/tasks/{task_id}/progress/stream")
+    watcher = Watcher(f"/api/v1/tasks/{task_id}/progress/stream?start_id=0")
 
     for number in range(KILLS):
-        async with process(shop.data) as server, client(server.url) as speaker:
+        async with process(shop.data, AT_ONCE) as server, client(server.url) as speaker:
+            for n in range(AWAY):
+                await speaker.report(task_id, stage=f"{number}, nobody watches {n}")
+            assert (await speaker.get(f"/api/v1/tasks/{task_id}/progress/info"))["length"] >= AWAY * (number + 1)
             async with watcher.follows(speaker):
                 reporting = asyncio.create_task(_report_until_gone(speaker, task_id, number))
                 await watcher.sees(20)
@@ -98,18 +104,23 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
 
     for _ in range(KILLS):
         async with process(shop.data, environment=shop.environment) as server, client(server.url) as speaker:
+            for _ in range(AWAY):
+                await load.submit(speaker, {"type": "external", "payload": {}})
             async with watcher.follows(speaker):
                 loading = asyncio.create_task(load.run(speaker))
                 await watcher.sees(100)
                 server.kill()
                 await loading
             await server.gone()
-    async with process(shop.data, environment=shop.environment) as server, client(server.url) as speaker:
-        async with watcher.follows(speaker):
-            for task_id, task in load.tasks.items():
-                if task["type"] != "external":
-                    await speaker.ended(task_id)
-            await _ended(server)
+    async with (
+        process(shop.data, environment=shop.environment) as server,
+        client(server.url) as speaker,
+        watcher.follows(speaker),
+    ):
+        for task_id, task in load.tasks.items():
+            if task["type"] != "external":
+                await speaker.ended(task_id)
+        await _ended(server)
 
     assert "gap" not in {event.name for event in watcher.seen}
     assert watcher.ids == sorted(watcher.ids)
@@ -120,7 +131,7 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
         (task_id, event.type.value, _of_attempt(event))
         for task_id, record in kept.tasks.items()
         for event in record.history
-        if event.id > watcher.ids[0] and event.type is not EventType.PROGRESSED
+        if event.id >= watcher.ids[0] and event.type is not EventType.PROGRESSED
     } - seen.keys()
     assert not missed
 

@@ -58,7 +58,11 @@ class Work:
 
     async def run(self, runner: Runner, launch: Launch) -> Outcome:
         async with asyncio.timeout(PATIENCE_S):
-            return await runner.run(launch, self.job)
+            outcome = await runner.run(launch, self.job)
+        for _, said in self._waiting:
+            if not said.done():
+                said.set_exception(AssertionError(f"it ended before it said that: {outcome}, {self.log!r}"))
+        return outcome
 
     async def says(self, message: str) -> Report:
         """The first report with this message, heard already or to come."""

@@ -102,6 +102,20 @@ async def test_another_task_s_end_leaves_it_alone(make_runner: MakeRunner, work:
     assert not lives(pid)
 
 
+async def test_a_daemon_ends_with_its_own_task_while_others_run(make_runner: MakeRunner, work: MakeWork) -> None:
+    runner = await make_runner(drain_s=0.05)
+    other, owner = work(), work()
+    running = asyncio.create_task(other.run(runner, sh(f"{say('up')}; exec sleep 1000")))
+    await other.says("up")
+
+    await owner.run(runner, sh(HIDING["as a daemon"]))
+
+    assert not lives(await left(owner))
+    assert not running.done()
+    other.stop.request()
+    await running
+
+
 async def test_orphans_that_end_on_their_own_are_reaped(runner: Runner, work: MakeWork) -> None:
     job = work()
     running = asyncio.create_task(job.run(runner, sh(f"(setsid sh -c '{LEFT}' &); {say('up')}; exec sleep 1000")))
@@ -116,8 +130,12 @@ async def test_orphans_that_end_on_their_own_are_reaped(runner: Runner, work: Ma
     await running
 
 
+def started_here(script: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(["sh", "-c", script])
+
+
 async def test_children_that_others_started_here_are_not_touched(runner: Runner, work: MakeWork) -> None:
-    own = await asyncio.to_thread(subprocess.Popen, ["sh", "-c", "exit 5"])
+    own = started_here("exit 5")
     await gone(own.pid)
 
     await work().run(runner, sh("exit 0"))

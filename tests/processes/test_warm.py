@@ -14,6 +14,7 @@ import pytest
 from progresshub.errors import StartupError
 from progresshub.kinds import Call, Outcome
 from progresshub.model import Failure
+from progresshub.processes import warm
 from progresshub.processes.runner import Runner, Setup
 from progresshub.protocol import Report
 from tests.processes.conftest import SOMEBODYS, MakeRunner, MakeWork
@@ -407,6 +408,18 @@ async def test_many_calls_and_programs_at_once_all_end(runner: Runner, work: Mak
 
     assert [outcome.result for outcome in outcomes[:60]] == [number + 2 for number in range(60)]
     assert {outcome.status for outcome in outcomes} == {"done"}
+
+
+async def test_a_burst_leaves_workers_for_the_next_moment(
+    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm, "SURPLUS_S", 3600.0)
+    runner = await make_runner(idle_workers=1)
+
+    first = await asyncio.gather(*(worker_of(runner, work()) for _ in range(200)))
+    then = await asyncio.gather(*(worker_of(runner, work()) for _ in range(5)))
+
+    assert {one["pid"] for one in then} <= {one["pid"] for one in first}
 
 
 async def test_closing_leaves_no_process(make_runner: MakeRunner, work: MakeWork) -> None:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import pytest
 
@@ -143,12 +144,13 @@ def marked_sleeper(mark: str) -> subprocess.Popen[bytes]:
 
 
 def test_only_the_marked_are_swept() -> None:
-    with marked_sleeper("one") as marked, marked_sleeper("one-and-more") as other:
+    mark = str(uuid4())
+    with marked_sleeper(mark) as marked, marked_sleeper(f"{mark}-and-more") as other:
         try:
-            assert watchdog.sweep(b"one") == 1
+            assert watchdog.sweep(mark.encode()) == 1
 
             assert marked.wait(PATIENCE_S) == -signal.SIGKILL
-            assert watchdog.sweep(b"one") == 0
+            assert watchdog.sweep(mark.encode()) == 0
             assert lives(other.pid)
         finally:
             marked.kill()

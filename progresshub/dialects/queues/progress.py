@@ -329,7 +329,7 @@ ROUTES = (
     Route(
         method="GET",
         path=f"{TASK}/stream",
-        handler=stream,
+        handler=sse.patient(stream),
         summary="Progress as it happens",
         query=StreamQuery,
         answers={200: "text/event-stream: progress, history, done", 204: "nothing more is to come"},
@@ -337,7 +337,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/v1/progress/stream",
-        handler=multi_stream,
+        handler=sse.patient(multi_stream),
         summary="Progress of several tasks as it happens",
         query=MultiQuery,
         answers={200: "text/event-stream: progress, done", 204: "nothing more is to come"},
@@ -345,7 +345,7 @@ ROUTES = (
     Route(
         method="GET",
         path="/api/v1/events/stream",
-        handler=all_stream,
+        handler=sse.patient(all_stream),
         summary="Every event of every task that fits, as it happens",
         query=AllQuery,
         answers={200: "text/event-stream: one event type for each thing that can happen, and gap"},
