@@ -40,7 +40,7 @@ class InvalidPayload(HubError):
 
 
 class UnknownPipeline(InvalidPayload):
-    """The payload does not fit a task of type {kind}: {reason}."""
+    """There is no pipeline {name}."""
 
     code = "unknown_pipeline"
 
@@ -61,6 +61,12 @@ class WrongMethod(HubError):
     """{path} does not answer {method}."""
 
     code = "wrong_method"
+
+
+class UpgradeNeeded(HubError):
+    """{path} speaks WebSocket; ask for an upgrade."""
+
+    code = "upgrade_needed"
 
 
 class UnknownTask(HubError):

@@ -115,6 +115,13 @@ class Hub:
             raise UnknownTask(task_id=task_id)
         return task
 
+    async def beginning(self, digits: str) -> Task:
+        """The task whose id begins with these 12 hexadecimal digits, as others may see it."""
+        task = self._tasks.beginning(digits) or await self.store.beginning(digits)
+        if task is None:
+            raise UnknownTask(task_id=digits)
+        return await self.get(task.id)
+
     def find(self, task_id: str) -> Task | None:
         """The same for a task that is in memory."""
         return self.journal.shown(task_id, self._tasks.get(task_id))

@@ -24,9 +24,11 @@ from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS
+from progresshub.dialects.executions import words
 from progresshub.durations import Durations
 from progresshub.edge import house
 from progresshub.edge.app import Site
+from progresshub.edge.callbacks import Callbacks
 from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard, check_exposure
 from progresshub.edge.serving import Serving
@@ -103,6 +105,9 @@ class Server:
         durations = Durations()
         durations.restore(hub.settings)
         hub.listen(partial(_learn, hub, durations))
+        callbacks = Callbacks(hub, config.callbacks, url=words.callback_url, body=words.callback)
+        callbacks.restore(hub.settings)
+        hub.listen(callbacks.hear)
         kinds.update(await self._kinds(runner, durations))
         scheduler = Scheduler(hub, runner, assembly.policy(config))
         hub.listen(scheduler.hear)
@@ -110,13 +115,14 @@ class Server:
         door = Door(config.server.max_connections, config.server.request_timeout_s)
         serving = Serving(self._site(hub, tokens, door), config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
-        return _Parts(hub, live, runner, scheduler, serving, sockets, self._running(urls, tokens))
+        return _Parts(hub, live, runner, scheduler, callbacks, serving, sockets, self._running(urls, tokens))
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
         hub, scheduler, serving = parts.hub, parts.scheduler, parts.serving
         group.create_task(hub.journal.run())
         at_work = group.create_task(scheduler.run())
         upkeep = group.create_task(Upkeep(hub, stalled_after_s=self._config.scheduler.stalled_after_s).run())
+        telling = group.create_task(parts.callbacks.run())
         warming = group.create_task(self._warm(parts.runner))
         scheduler.recover(parts.live)
         await serving.open(parts.sockets)
@@ -130,6 +136,7 @@ class Server:
         hub.bus.close()
         warming.cancel()
         upkeep.cancel()
+        telling.cancel()
         scheduler.close()
         await at_work
         await serving.end()
@@ -177,6 +184,7 @@ class _Parts:
     live: list[Task]
     runner: Runner
     scheduler: Scheduler
+    callbacks: Callbacks
     serving: Serving
     sockets: list[socket.socket]
     running: Running

@@ -23,7 +23,7 @@ RANKS = (
     ("errors",),
     ("model", "report", "settings"),
     ("template",),
-    ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "states", "supervisor"),
+    ("addresses", "clock", "config", "files", "listening", "persistence", "protocol", "queues", "states", "supervisor"),
     ("bus", "journal", "kinds", "memory", "pace", "pipelines", "statements"),
     ("durations", "line", "readers", "recorder", "registry", "store", "submission"),
     ("answers",),

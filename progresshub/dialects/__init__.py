@@ -1,5 +1,6 @@
 """The five APIs: each a translation of the one registry into its own words."""
 
+from progresshub.dialects.executions import EXECUTIONS
 from progresshub.dialects.queues import QUEUES
 
-DIALECTS = (QUEUES,)
+DIALECTS = (EXECUTIONS, QUEUES)

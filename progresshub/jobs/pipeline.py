@@ -178,7 +178,7 @@ class _Pipelines:
             return function.check(asked.inputs)
         pipeline = self._named.get(asked.name)
         if pipeline is None:
-            raise UnknownPipeline(kind=KIND, reason=f"there is no pipeline {asked.name}")
+            raise UnknownPipeline(kind=KIND, reason=f"there is no pipeline {asked.name}", name=asked.name)
         known = pipelines.inputs_of(pipeline.steps) | pipeline.inputs.keys()
         if unknown := sorted(asked.inputs.keys() - known):
             raise Broken(f"inputs: there is no input {unknown[0]}")

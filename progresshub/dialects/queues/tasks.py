@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from hashlib import blake2b
 from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
 
 from progresshub.dialects.queues.words import STATE, TaskBody, body
+from progresshub.edge.idempotency import idempotency_key
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import duration_ms, reply, time_ms
 from progresshub.errors import Forbidden, HubError, InvalidField, InvalidRequest, TooLarge, UnknownTask
 from progresshub.model import State, Task
 from progresshub.persistence import Accepted, Filter
-from progresshub.submission import IdempotencyKey, Submission
+from progresshub.submission import Submission
 
 ORIGIN = "queues"
 PAGE = 500
@@ -122,17 +122,7 @@ async def _submit(call: Call[Any, Any], asked: list[NewTask]) -> list[Accepted]:
         kind = call.hub.kinds.get(task.kind)
         if kind is not None and kind.needs_command_scope(task.payload) and "command" not in call.scopes:
             raise Forbidden(reason="commands that are not named in the settings need a token of scope command")
-    return list(await call.hub.submit(submissions, await _idempotency(call.request)))
-
-
-async def _idempotency(request: web.Request) -> IdempotencyKey | None:
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
-        return None
-    if not 1 <= len(key) <= 255 or not key.isprintable():
-        raise InvalidRequest(reason="an Idempotency-Key has 1 to 255 printable characters")
-    asked = f"{request.method} {request.path}\n".encode() + await request.read()
-    return IdempotencyKey(key, blake2b(asked, digest_size=16).digest())
+    return list(await call.hub.submit(submissions, await idempotency_key(call.request)))
 
 
 def submission(task: NewTask) -> Submission:
