@@ -106,6 +106,8 @@ class _Pipelines:
     def check(self, payload: Mapping[str, Any], depth: int = 0) -> dict[str, Any]:
         """The payload with its defaults; InvalidPayload says which step can't be done, and why."""
         asked: Named | Inline = _read(payload)
+        if depth > MOST_DEEP:
+            raise _refusal(f"pipelines are nested more than {MOST_DEEP} deep; does one contain itself?")
         try:
             if isinstance(asked, Inline):
                 self.check_steps(asked.steps, asked.inputs, depth)
@@ -127,7 +129,7 @@ class _Pipelines:
             return self._plan(task, _Recipe(pipeline.steps, asked.inputs, usual_ms, pipeline.at_once), depth)
 
         def plan(result: Any) -> Plan:
-            steps = self._made(result, asked.inputs)
+            steps = self._made(result, asked.inputs, depth)
             return self._plan(task, _Recipe(steps, asked.inputs, usual_ms, AT_ONCE), depth)
 
         function = self._functions[asked.name]
@@ -145,8 +147,6 @@ class _Pipelines:
 
     def check_steps(self, steps: Sequence[PipelineStep], inputs: Mapping[str, Any] | None, depth: int = 0) -> None:
         """Broken unless they can be done; without the inputs, as far as that can be told."""
-        if depth > MOST_DEEP:
-            raise Broken(f"steps: pipelines are nested more than {MOST_DEEP} deep; does one contain itself?")
         pipelines.check(steps)
         for step in steps:
             kind = self._kinds.get(step.type)
@@ -222,11 +222,11 @@ class _Pipelines:
         timeout_ms = kind.timeout_ms if kind.timeout_of is None else kind.timeout_of(step.payload)
         return None if timeout_ms is None else timeout_ms / 1000
 
-    def _made(self, result: Any, inputs: Mapping[str, Any]) -> list[PipelineStep]:
+    def _made(self, result: Any, inputs: Mapping[str, Any], depth: int) -> list[PipelineStep]:
         """What a function returned, as steps that can be done."""
         try:
             steps = msgspec.convert(result, list[PipelineStep])
-            self.check_steps(steps, inputs)
+            self.check_steps(steps, inputs, depth)
         except msgspec.ValidationError as error:
             raise _refusal(f"what the function returned is no list of steps: {in_words(str(error))}") from None
         except Broken as broken:
