@@ -89,7 +89,8 @@ class Hub:
         """Open the store and take over its live tasks; returns them, oldest first."""
         opening = await self.store.open(self.clock.now_ms())
         self.incarnation = opening.incarnation
-        self.events.saw(opening.last_event)
+        # Progress was shown that is not kept: whoever saw its id last must be known when he comes again.
+        self.events.saw(max(opening.last_event, EventId(self.clock.now_ms(), 0)))
         self.last_seq = opening.last_seq
         self.settings = opening.settings
         self.queues.restore(opening.settings)

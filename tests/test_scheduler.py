@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -105,20 +104,20 @@ async def test_what_is_submitted_runs_to_its_end(hub: Hub) -> None:
 
 
 async def test_no_more_run_than_there_are_slots(hub: Hub, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    os.mkfifo(gate)
+    gates = [tmp_path / str(n) for n in range(3)]
     async with scheduling(hub, slots=2):
-        ids = [await submitted(hub, f"read line < {gate}") for _ in range(3)]
+        ids = [await submitted(hub, f"until test -e {gate}; do sleep 0.01; done") for gate in gates]
         await until(lambda: len(hub.live(State.RUNNING)) == 2)
         waiting = [task.id for task in hub.live(State.PENDING)]
-        gate.write_text("go\n" * 5)
-        await becomes(hub, ids[0], State.COMPLETED)
-        await becomes(hub, ids[1], State.COMPLETED)
-        await until(lambda: hub.live(State.RUNNING))
-        await asyncio.to_thread(gate.write_text, "go\n")
-        await becomes(hub, ids[2], State.COMPLETED)
+        gates[0].touch()
+        await becomes(hub, ids[2], State.RUNNING)
+        still = (await hub.get(ids[1])).state
+        gates[1].touch()
+        gates[2].touch()
+        for task_id in ids:
+            await becomes(hub, task_id, State.COMPLETED)
 
-    assert waiting == ids[2:]
+    assert (waiting, still) == (ids[2:], State.RUNNING)
 
 
 async def test_a_failure_is_tried_again_as_often_as_was_asked(hub: Hub) -> None:
@@ -172,6 +171,16 @@ async def test_what_is_for_later_waits_for_its_time(hub: Hub, clock: HandClock) 
         still = (await hub.get(much_later)).state
 
     assert (before, still) == (State.SCHEDULED, State.SCHEDULED)
+
+
+async def test_the_scheduler_sleeps_until_something_is_due_but_not_for_long(hub: Hub, clock: HandClock) -> None:
+    async with scheduling(hub) as scheduler:
+        naps = [scheduler._nap_s()]
+        for due_ms in (clock.ms + 60_000, clock.ms + 250):
+            await submitted(hub, due_ms=due_ms)
+            naps.append(scheduler._nap_s())
+
+    assert naps == [None, 1.0, 0.25]
 
 
 async def test_a_clock_that_jumps_back_delays_but_loses_nothing(hub: Hub, clock: HandClock) -> None:

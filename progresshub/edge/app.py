@@ -60,8 +60,8 @@ class Site:
             with supervised(f"{request.method} {request.path}"):
                 return await self._handled(request, handler)
         except HubError as error:
-            if request.writer.output_size:  # an answer is under way already; all that can be done is to break it off
-                raise ConnectionResetError from error
+            if request.writer.output_size and request.transport is not None:
+                request.transport.abort()  # an answer is under way already; all that can be done is to break it off
             response = self._owner(request.path).refuse(error)
             if isinstance(error, WrongMethod):
                 response.headers[hdrs.ALLOW] = ", ".join(error.details["allowed"])

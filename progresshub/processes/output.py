@@ -33,7 +33,7 @@ class Log:
         if self._room_bytes > 0:
             self._append(data[: self._room_bytes])
             data, self._room_bytes = data[self._room_bytes :], self._room_bytes - len(data)
-        if data and not self._broken:
+        if data:
             self._held_bytes += len(data)
             self._tail = (self._tail + data)[-TAIL_BYTES:]
 
@@ -67,5 +67,4 @@ class Log:
     def _give_up(self, error: OSError) -> None:
         self._broken = True
         self._room_bytes = 0
-        self._tail, self._held_bytes = b"", 0
         logger.warning("The output of a task is not kept any more: %s", error.strerror)

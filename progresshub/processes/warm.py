@@ -130,6 +130,8 @@ class Pool:
         wanted = self._first_waiting(used=False)
         if wanted is not None:
             wanted.set_exception(PoolFailed(pool=self._name, reason=reason))
+        # Not at once: a refusal may come out of asking, and there may be many who wait.
+        self._loop.call_soon(self._order_forks)
 
     def on_end(self, reason: str) -> None:
         was_ready = self._forks is not None and self._forks.ready

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -29,13 +28,17 @@ class Workshop:
         self.log = folder / "log"
         self.gate = folder / "gate"
         self.config = folder / "config.toml"
-        os.mkfifo(self.gate)
         self.log.touch()
         self.config.write_text(
             "".join(
                 f"[commands.{name}]\nargv = {orjson.dumps([sys.executable, '-c', program, *more]).decode()}\n{rest}\n"
                 for name, program, more, rest in (
-                    ("hold", f"open({str(self.gate)!r}).read()", [], ""),
+                    (
+                        "hold",
+                        f"import os, time\nwhile not os.path.exists({str(self.gate)!r}): time.sleep(0.01)",
+                        [],
+                        "",
+                    ),
                     (
                         "note",
                         f"import sys; open({str(self.log)!r}, 'a').write(sys.argv[1] + ' ')",
@@ -52,10 +55,6 @@ class Workshop:
         token = local_token(self.data)
         return serving(self.data, "scheduler.slots=1", *flags, file=self.config, token=token)
 
-    def let_go(self) -> None:
-        with self.gate.open("w"):
-            pass
-
     async def noted(self, client: Client, *asked: dict[str, Any]) -> list[str]:
         """In which order these are done when the place becomes free."""
         await client.submit("command", {"name": "hold"}, queue="first", priority=9)
@@ -64,7 +63,7 @@ class Workshop:
             for more in asked
         ]
         created = await client.post("/api/v1/tasks/batch", {"tasks": tasks}, 201)
-        self.let_go()
+        self.gate.touch()
         for task in created["tasks"]:
             await client.ended(task["task_id"])
         return self.log.read_text().split()

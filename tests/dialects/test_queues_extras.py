@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -123,16 +125,19 @@ async def test_a_log_can_be_followed_to_the_end(tmp_path: Path) -> None:
     assert (first, rest) == (b"before\n", b"after\n")
 
 
-async def test_who_follows_a_log_and_leaves_is_no_mistake_of_ours(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_who_leaves_in_the_middle_is_no_mistake_of_ours(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    program = "import time\nfor n in range(600): print('x' * 10_000, flush=True); time.sleep(0.01)"
-    async with serving(tmp_path / "data", file=command_file(tmp_path, it=program)) as client:
-        task_id = await client.submit("command", {"name": "it"})
-        async with client.session.get(f"{client.url}/api/v1/tasks/{task_id}/logs?follow=true") as response:
-            await response.content.readline()
-        await client.post(f"/api/v1/tasks/{task_id}/cancel")
-        await client.ended(task_id)
+    async def closed(*_: Any) -> None:
+        raise ConnectionResetError("the other side has closed")
+
+    async with finished(tmp_path, "print('here')") as (client, task_id):
+        monkeypatch.setattr(web.StreamResponse, "write", closed)
+        with pytest.raises(aiohttp.ClientError):
+            await text(client, f"/api/v1/tasks/{task_id}/logs")
+        async with client.session.get(f"{client.url}/api/v1/events/stream") as response:
+            with pytest.raises(aiohttp.ClientError):
+                await response.read()
 
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
 

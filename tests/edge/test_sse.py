@@ -7,7 +7,7 @@ import pytest
 from progresshub.dialects.queues import words
 from progresshub.edge.sse import BEAT, GOODBYE, Frame, chunk, encoding, lines
 from progresshub.errors import HubError, UnknownTask
-from progresshub.model import EventId, EventType, Failure, State
+from progresshub.model import Event, EventId, EventType, Failure, State
 from tests import make
 
 
@@ -66,6 +66,14 @@ def test_a_watcher_hears_of_progress_and_of_the_end(state: State, kind: EventTyp
 
     assert [frame.event for frame in frames] == names
     assert {frame.id for frame in frames} <= {event.id}
+
+
+def test_what_overtakes_another_task_does_not_let_a_watcher_of_both_skip_it() -> None:
+    task = make.task(state=State.RUNNING, progress=make.progress(5.0))
+    ahead = Event(EventId(9, 0), EventType.PROGRESSED, task, resume=EventId(7, 0))
+
+    assert [frame.id for frame in (*words.multi_frames(ahead), *words.all_frames(ahead))] == [EventId(7, 0)] * 2
+    assert [frame.id for frame in words.frames(ahead)] == [ahead.id]
 
 
 def test_a_failure_hides_the_secrets_in_its_message() -> None:

@@ -46,8 +46,11 @@ class Watcher:
                 watching.cancel()
 
     async def sees(self, more: int) -> None:
-        """Wait for that many more events."""
-        wanted = len(self.seen) + more
+        """Wait for that many more events than have been seen."""
+        await self.has_seen(len(self.seen) + more)
+
+    async def has_seen(self, wanted: int) -> None:
+        """Wait until it has seen that many in all."""
         await until(lambda: len(self.seen) >= wanted)
 
     @property
@@ -98,6 +101,29 @@ async def test_one_task_is_followed_over_kills(shop: Shop) -> None:
     assert watcher.seen[-1].data == {"task_id": task_id, "status": "completed"}
 
 
+async def test_who_saw_progress_that_was_not_kept_is_known_after_the_kill(shop: Shop) -> None:
+    async with process(shop.data, "store.write_behind_ms=60000") as server, client(server.url) as speaker:
+        task_id = await speaker.submit("external")
+        watcher = Watcher(f"/api/v1/tasks/{task_id}/progress/stream?start_id=0")
+        await speaker.report(task_id, percent=10)
+        assert (await speaker.get(f"/api/v1/tasks/{task_id}/progress/info"))["length"] == 1
+        async with watcher.follows(speaker):
+            await watcher.has_seen(1)
+            await speaker.report(task_id, percent=20)
+            await watcher.has_seen(2)
+            server.kill()
+        await server.gone()
+
+    async with process(shop.data) as server, client(server.url) as speaker:
+        async with watcher.follows(speaker):
+            await speaker.report(task_id, percent=30)
+            await watcher.has_seen(3)
+            server.kill()
+        await server.gone()
+
+    assert [event.data["percentage"] for event in watcher.seen] == [10, 20, 30]
+
+
 async def test_everything_is_followed_over_kills(shop: Shop) -> None:
     watcher = Watcher(EVERYTHING)
     load = Load(Ledger(shop.root / "ledger"), shop.sorts(), seed=2)
@@ -120,6 +146,9 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
         for task_id, task in load.tasks.items():
             if task["type"] != "external":
                 await speaker.ended(task_id)
+        fence = await speaker.submit("external")
+        await until(lambda: any(event.data["task"]["id"] == fence for event in watcher.seen))
+        last = watcher.ids[-1]
         await _ended(server)
 
     assert "gap" not in {event.name for event in watcher.seen}
@@ -131,7 +160,7 @@ async def test_everything_is_followed_over_kills(shop: Shop) -> None:
         (task_id, event.type.value, _of_attempt(event))
         for task_id, record in kept.tasks.items()
         for event in record.history
-        if event.id >= watcher.ids[0] and event.type is not EventType.PROGRESSED
+        if watcher.ids[0] <= event.id <= last and event.type is not EventType.PROGRESSED
     } - seen.keys()
     assert not missed
 

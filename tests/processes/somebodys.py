@@ -65,6 +65,11 @@ def speak(ctx: Context) -> None:
 
 
 @task
+def plans(ctx: Context, step: str) -> None:
+    ctx.steps([step])
+
+
+@task
 def size(text: str) -> int:
     return len(text)
 

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from progresshub.processes import proc
+from progresshub.processes.child import LOOKED_AFTER
 from progresshub.processes.runner import Runner
 from tests.processes.conftest import MakeRunner, MakeWork
 from tests.processes.kit import Work, gone, lives, say, sh
@@ -150,12 +151,14 @@ async def test_two_runners_in_one_process_leave_each_other_s_alone(make_runner: 
     owner = work()
     running = asyncio.create_task(owner.run(one, sh(HIDING["as a daemon"] + " exec sleep 1000")))
     pid = await left(owner)
+    looked_after = {number for number in LOOKED_AFTER if lives(number)}
 
     await work().run(other, sh("exit 0"))
-    lived = lives(pid) and not running.done()
+    lived = lives(pid) and all(lives(number) for number in looked_after)
     owner.stop.request()
     outcome = await running
 
+    assert len(looked_after) >= 3
     assert lived
     assert outcome.status == "cancelled"
     assert not lives(pid)
@@ -172,3 +175,13 @@ async def test_a_running_child_keeps_its_number_until_its_tree_is_cleared(runner
     assert before is not None
     assert before.dead
     assert proc.stat(pid) is None
+
+
+async def test_two_who_clear_one_child_wait_for_the_same_end(runner: Runner, caplog: pytest.LogCaptureFixture) -> None:
+    pid = await asyncio.to_thread(os.posix_spawn, "/bin/sleep", ["sleep", "1000"], {}, setsid=True)
+    child = runner._family.adopt(pid)
+
+    await asyncio.gather(runner._family.clear(child), runner._family.clear(child))
+
+    assert proc.stat(pid) is None
+    assert caplog.records == []

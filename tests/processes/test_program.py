@@ -351,7 +351,9 @@ async def test_a_flood_does_not_keep_others_from_being_heard(runner: Runner, wor
     assert {(await task).status for task in running} == {"cancelled"}
 
 
-async def test_closing_ends_what_is_left(make_runner: MakeRunner, work: MakeWork) -> None:
+async def test_closing_ends_what_is_left(
+    make_runner: MakeRunner, work: MakeWork, caplog: pytest.LogCaptureFixture
+) -> None:
     runner = await make_runner()
     job = work()
     running = asyncio.create_task(job.run(runner, sh(f"{UP}; exec sleep 1000")))
@@ -363,6 +365,7 @@ async def test_closing_ends_what_is_left(make_runner: MakeRunner, work: MakeWork
     await gone(pid)
     with pytest.raises(asyncio.CancelledError):
         await running
+    assert caplog.records == []
 
 
 def test_signals_are_as_a_program_expects_them() -> None:

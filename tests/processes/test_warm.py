@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import fcntl
 import os
 import signal
@@ -15,8 +16,9 @@ from progresshub.errors import StartupError
 from progresshub.kinds import Call, Outcome
 from progresshub.model import Failure
 from progresshub.processes import warm
+from progresshub.processes.forks import Worker
 from progresshub.processes.runner import Runner, Setup
-from progresshub.protocol import Report
+from progresshub.protocol import Report, StepPlan
 from tests.processes.conftest import SOMEBODYS, MakeRunner, MakeWork
 from tests.processes.kit import Work, call, gone, lives, sh
 
@@ -33,6 +35,16 @@ async def worker_of(runner: Runner, job: Work, **given: Any) -> dict[str, Any]:
     outcome = await job.run(runner, call("whoami", **given))
     assert isinstance(outcome.result, dict)
     return outcome.result
+
+
+async def workers_at_once(runner: Runner, jobs: list[Work], gate: Path) -> set[int]:
+    """The workers of calls that all run at the same time."""
+    with gate.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        running = [asyncio.create_task(job.run(runner, call("waits_at", gate=str(gate)))) for job in jobs]
+        for job in jobs:
+            await job.says("waiting")
+    return {(await task).result for task in running}
 
 
 async def test_a_function_s_value_is_the_result(runner: Runner, work: MakeWork) -> None:
@@ -57,6 +69,15 @@ async def test_what_it_says_and_prints_belongs_to_its_own_task(runner: Runner, w
     for job in jobs:
         assert [report.message for report in job.heard] == ["one", "two"]
         assert sorted(job.log.splitlines()) == [b"printed", b"written"]
+
+
+async def test_the_steps_of_one_task_are_not_those_of_the_next(runner: Runner, work: MakeWork) -> None:
+    first, second = work(), work()
+
+    await first.run(runner, call("plans", step="a"))
+    await second.run(runner, call("plans", step="b"))
+
+    assert [report.steps for report in first.heard + second.heard] == [(StepPlan(name="a"),), (StepPlan(name="b"),)]
 
 
 async def test_an_exception_fails_the_task_and_is_in_its_log(runner: Runner, work: MakeWork) -> None:
@@ -152,19 +173,11 @@ async def test_no_more_idle_workers_are_kept_than_wanted(
     make_runner: MakeRunner, work: MakeWork, tmp_path: Path
 ) -> None:
     runner = await make_runner(idle_workers=1)
-    jobs = [work() for _ in range(3)]
-    gate = tmp_path / "gate"
-    with gate.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        running = [asyncio.create_task(job.run(runner, call("waits_at", gate=str(gate)))) for job in jobs]
-        for job in jobs:
-            await job.says("waiting")
-
-    pids = [(await task).result for task in running]
+    pids = await workers_at_once(runner, [work() for _ in range(3)], tmp_path / "gate")
 
     kept = (await worker_of(runner, work()))["pid"]
-    assert len(set(pids)) == 3
-    for pid in set(pids) - {kept}:
+    assert len(pids) == 3
+    for pid in pids - {kept}:
         await gone(pid)
 
 
@@ -306,6 +319,43 @@ async def test_a_caller_cancelled_before_the_worker_is_there_costs_nobody(runner
     assert (await work().run(runner, call("add", first=1))).result == 3
 
 
+async def test_a_caller_cancelled_as_its_worker_comes_leaves_it_to_others(
+    runner: Runner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runner.warm("python")
+    pool = runner._pools["python"]
+    running = asyncio.create_task(work().run(runner, call("waits")))
+    on_worker = pool.on_worker
+    come: list[Worker] = []
+
+    def cancel_as_it_comes(worker: Worker) -> None:
+        on_worker(worker)
+        come.append(worker)
+        running.cancel()
+
+    monkeypatch.setattr(pool, "on_worker", cancel_as_it_comes)
+
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert (await worker_of(runner, work()))["pid"] == come[0].child.pid
+
+
+async def test_a_used_worker_is_not_given_to_who_wants_a_fresh_one(runner: Runner, work: MakeWork) -> None:
+    used = (await worker_of(runner, work()))["pid"]
+    pool = runner._pools["python"]
+    fresh, shared = pool.want(fresh=True), pool.want(fresh=False)
+    next_one = pool.want(fresh=False)
+
+    pool.give_back(shared.result())
+
+    assert shared.result().child.pid == used
+    assert not fresh.done()
+    assert next_one.result() is shared.result()
+    pool.give_back(await fresh)
+    pool.give_back(next_one.result())
+
+
 async def test_a_pool_still_importing_keeps_no_stopped_job_waiting(
     make_runner: MakeRunner, work: MakeWork, tmp_path: Path
 ) -> None:
@@ -410,16 +460,40 @@ async def test_many_calls_and_programs_at_once_all_end(runner: Runner, work: Mak
     assert {outcome.status for outcome in outcomes} == {"done"}
 
 
+async def test_more_calls_at_once_than_the_fork_server_can_be_asked_for_all_end(runner: Runner, work: MakeWork) -> None:
+    outcomes = await asyncio.gather(*(work().run(runner, call("add", first=number)) for number in range(200)))
+
+    assert [outcome.result for outcome in outcomes] == [number + 2 for number in range(200)]
+
+
 async def test_a_burst_leaves_workers_for_the_next_moment(
-    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(warm, "SURPLUS_S", 3600.0)
     runner = await make_runner(idle_workers=1)
 
-    first = await asyncio.gather(*(worker_of(runner, work()) for _ in range(200)))
-    then = await asyncio.gather(*(worker_of(runner, work()) for _ in range(5)))
+    first = await workers_at_once(runner, [work() for _ in range(5)], tmp_path / "gate")
+    then = await workers_at_once(runner, [work() for _ in range(5)], tmp_path / "gate")
 
-    assert {one["pid"] for one in then} <= {one["pid"] for one in first}
+    assert len(first) == 5
+    assert then == first
+
+
+async def test_those_who_wait_while_forks_are_refused_are_all_told(
+    runner: Runner, work: MakeWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await runner.warm("python")
+
+    def exhausted(pid: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pidfd_open", exhausted)
+        outcomes = await asyncio.gather(*(work().run(runner, call("add", first=1)) for _ in range(30)))
+
+    message = "The Python pool python can't start: Too many open files."
+    assert all(outcome.failure == Failure(type="pool", message=message) for outcome in outcomes)
+    assert (await work().run(runner, call("add", first=1))).result == 3
 
 
 async def test_closing_leaves_no_process(make_runner: MakeRunner, work: MakeWork) -> None:
