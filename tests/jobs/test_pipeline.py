@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from progresshub.config import load
+from progresshub.config import load, template
 from progresshub.errors import InvalidConfig, InvalidPayload
 from progresshub.jobs import demo, external, pipeline
 from progresshub.jobs.command import kind as command_kind
 from progresshub.kinds import Kind
 from progresshub.settings import Command, Pipeline, PipelineStep
+from tests.media import File, make_video, media_server
 from tests.serving import Client, client, command_file, process, serving
 
 QUICK = {"count": 0}
@@ -322,3 +324,18 @@ async def test_direct_commands_in_steps_need_a_token_of_that_scope(tmp_path: Pat
 
     assert (status, answer["code"]) == (403, "FORBIDDEN")
     assert task["state"] == "completed"
+
+
+async def test_the_example_of_the_settings_makes_a_film_small(tmp_path: Path) -> None:
+    film = make_video(tmp_path).read_bytes()
+    tables = re.findall(r"^# (\[\[?(?:commands|pipelines)\..*\n(?:# .*\n)*)", template(), re.MULTILINE)
+    file = tmp_path / "config.toml"
+    file.write_text(re.sub("^# ", "", "".join(tables), flags=re.MULTILINE))
+    async with media_server() as media, serving(tmp_path / "data", file=file) as client:
+        inputs = {"url": media.add("film.mp4", File(content=film))}
+        task = await client.ended(await client.submit("pipeline", {"name": "transcode", "inputs": inputs}))
+        files = await client.get(f"/api/v1/tasks/{task['id']}/files")
+
+    assert task["state"] == "completed", task
+    assert set(states(task).values()) == {"completed"}
+    assert [one["name"] for one in files["files"]] == ["film.mp4", "film.mp4.jpg", "small.mp4"]
