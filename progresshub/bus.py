@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from progresshub.model import FINAL, Event, EventType, Task
+from msgspec.structs import replace
+
+from progresshub.model import FINAL, FIRST, Event, EventId, EventType, Task
 from progresshub.states import CONFLATABLE
 
 POLL_S = 0.05
@@ -98,10 +100,13 @@ class Subscription:
     def keeps_up(self) -> bool:
         return self._flow is _Flow.LIVE
 
-    def release(self, fresh: Callable[[Event], bool] = lambda event: True) -> None:
-        """Go live: of what came since the join, what is still `fresh` to this watcher is written now."""
+    def release(self, fresh: Callable[[Event], bool] = lambda event: True, told: EventId = FIRST) -> None:
+        """Go live: of what came since the join, what is still `fresh` to this watcher is written now.
+
+        It has been told everything up to `told`, so nothing sends it back behind that.
+        """
         if self._flow is _Flow.HELD:
-            self._missed = {key: frame for key, frame in self._missed.items() if fresh(frame.event)}
+            self._missed = {key: self._beyond(told, one) for key, one in self._missed.items() if fresh(one.event)}
             self._catch_up()
 
     def close(self) -> None:
@@ -160,6 +165,12 @@ class Subscription:
         self.close()
         self.sink.cut()
 
+    def _beyond(self, told: EventId, frame: _Frame) -> _Frame:
+        if frame.event.resume is None or frame.event.resume >= told:
+            return frame
+        event = replace(frame.event, resume=told)
+        return _Frame(event, self.encoding.encode(event))
+
     def _catch_up(self) -> None:
         self._flow = _Flow.LIVE
         frames, self._missed = self._missed.values(), {}
@@ -216,6 +227,7 @@ class Bus:
         self._stalled: dict[Subscription, None] = {}
         self._flushed_s = 0.0
         self._flush_cost_s = 0.0
+        self._beats_due = 0.0
         self._beat: asyncio.TimerHandle | None = None
         self._poll: asyncio.TimerHandle | None = None
         self.closed = False
@@ -339,7 +351,9 @@ class Bus:
             self._beat = asyncio.get_running_loop().call_later(self._beat_interval_s, self._send_beats)
 
     def _next_slice(self) -> list[Subscription]:
-        size = -(-len(self._subscriptions) // BEAT_SLICES)
+        self._beats_due += len(self._subscriptions) / BEAT_SLICES
+        size = min(int(self._beats_due), len(self._subscriptions))
+        self._beats_due -= size
         watchers: Iterator[Subscription] = iter(self._subscriptions)
         return [next(watchers) for _ in range(size)]
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from progresshub.bus import Bus, Limits
+from progresshub.bus import BEAT_SLICES, Bus, Limits
 from progresshub.model import Event, EventType, State, Task
 from tests import make
 from tests.parts import WORDS, Sink, tell
@@ -200,6 +200,17 @@ async def test_silent_streams_show_that_they_are_alive() -> None:
 
     assert all(sink.data.startswith(b"beat ") for sink in sinks)
     bus.close()
+
+
+async def test_a_watcher_hears_one_heartbeat_in_its_time_however_few_there_are(bus: Bus) -> None:
+    sinks = [Sink() for _ in range(3)]
+    for sink in sinks:
+        bus.watch([TASK.id], WORDS, sink).release()
+
+    for _ in range(2 * BEAT_SLICES):
+        bus._send_beats()
+
+    assert [sink.data for sink in sinks] == [b"beat beat "] * 3
 
 
 async def test_closing_says_goodbye_after_what_is_pending(bus: Bus) -> None:

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from progresshub import pace
-from progresshub.model import Progress, State, Step, StepState
+from progresshub.model import Progress, State, Step, StepState, Task
 from progresshub.protocol import Report, StepPlan
 from tests import make
 
 
-def running(**given: object) -> make.Task:
-    return make.task(state=State.RUNNING, started_ms=0, **given)
+def running() -> Task:
+    return make.task(state=State.RUNNING, started_ms=0)
 
 
 def test_what_a_report_does_not_say_stays_as_it_was() -> None:

@@ -73,7 +73,9 @@ class Site:
         """What every answer carries, a stream as well, whose headers are gone when its handler returns."""
         asked = request.headers.get(REQUEST_ID, "")
         response.headers[REQUEST_ID] = asked if _SANE_ID.fullmatch(asked) else uuid4().hex
-        response.headers.update(self._guard.cors(request))
+        for name, value in self._guard.cors(request).items():
+            known = response.headers.get(name, value)
+            response.headers[name] = value if known == value or name != hdrs.VARY else f"{known}, {value}"
 
     async def _handled(self, request: web.Request, handler: Any) -> web.StreamResponse:
         try:

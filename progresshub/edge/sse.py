@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable
 from functools import cache
+from random import uniform
 from typing import Any, NamedTuple
 
 from aiohttp import hdrs, web
@@ -22,6 +23,7 @@ from progresshub.model import Event, EventId
 from progresshub.settings import Streams
 
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+RETRY_SPREAD = (0.75, 1.25)
 BEAT = b": still here\n\n"
 GOODBYE = b": the server is stopping\n\n"
 
@@ -91,7 +93,8 @@ class Stream(Outlet):
             self.finish()
         else:
             self.connect(self._request.transport)
-        await self.send(b"retry: %d\n\n" % self.settings.retry_ms)
+        retry_ms = self.settings.retry_ms * uniform(*RETRY_SPREAD)  # so that not all of them come again together
+        await self.send(b"retry: %d\n\n" % retry_ms)
 
     async def send(self, data: bytes) -> None:
         """Write to this watcher alone, at its pace. Only before its subscription is released.

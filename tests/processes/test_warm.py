@@ -170,8 +170,9 @@ async def test_a_fresh_call_has_a_worker_for_itself(runner: Runner, work: MakeWo
 
 
 async def test_no_more_idle_workers_are_kept_than_wanted(
-    make_runner: MakeRunner, work: MakeWork, tmp_path: Path
+    make_runner: MakeRunner, work: MakeWork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(warm, "SURPLUS_S", 0.01)
     runner = await make_runner(idle_workers=1)
     pids = await workers_at_once(runner, [work() for _ in range(3)], tmp_path / "gate")
 

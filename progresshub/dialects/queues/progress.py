@@ -262,7 +262,7 @@ async def all_stream(call: Call[AllQuery, None]) -> web.StreamResponse:
     try:
         await connection.open()
         after = FIRST if seen is None else await _tell_missed(call.hub, seen, takes, connection)
-        subscription.release(lambda event: event.id > after)
+        subscription.release(lambda event: event.id > after, told=after)
         return await connection.wait()
     finally:
         subscription.close()
@@ -284,6 +284,7 @@ async def _tell_missed(hub: Hub, seen: EventId, takes: Chosen, connection: sse.S
     now = hub.events.last
     await hub.kept()
     events = await hub.store.since(seen, MOST_MISSED)
+    await hub.kept()  # what the store gave may still be on its way to the bus
     if len(events) < MOST_MISSED:
         for event in events:
             if takes(event.task):

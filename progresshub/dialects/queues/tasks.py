@@ -19,19 +19,20 @@ from progresshub.persistence import Accepted, Filter
 from progresshub.submission import Submission
 
 ORIGIN = "queues"
+DEFAULT_QUEUE = "default"
 PAGE = 500
 
 Metadata = dict[str, Any]
-QueueName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
+QueueName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{0,64}\Z")]
 Limit = Annotated[int, msgspec.Meta(ge=1, le=PAGE)]
 
 
 class NewTask(msgspec.Struct, kw_only=True):
-    """A task to do. Durations are Go's (`30s`, `1h30m`), `process_at` is RFC 3339."""
+    """A task to do. Durations are Go's (`30s`, `1h30m`), `process_at` is RFC 3339; what is empty counts as left out."""
 
     type: str
     payload: dict[str, Any]
-    queue: QueueName = "default"
+    queue: QueueName = DEFAULT_QUEUE
     priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 0
     title: Annotated[str, msgspec.Meta(max_length=1_000)] = ""
     max_retries: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] | None = None
@@ -130,7 +131,7 @@ def submission(task: NewTask) -> Submission:
         kind=task.type,
         payload=task.payload,
         origin=ORIGIN,
-        queue=task.queue,
+        queue=task.queue or DEFAULT_QUEUE,
         priority=task.priority,
         title=task.title,
         max_retries=task.max_retries,
@@ -143,7 +144,7 @@ def submission(task: NewTask) -> Submission:
 
 def _field(name: str, parse: Callable[[str], int], text: str | None) -> int | None:
     try:
-        return None if text is None else parse(text)
+        return parse(text) if text else None  # clients that send every field send empty ones
     except ValueError as error:
         raise InvalidField(field=name, reason=str(error)) from None
 
