@@ -96,7 +96,7 @@ def test_a_step_moves_the_whole_and_keeps_its_times() -> None:
 def test_a_step_that_begins_again_begins_at_nothing() -> None:
     failed = Step(name="a", state=StepState.FAILED, percent=40.0, started_ms=1, finished_ms=5, error="no")
 
-    (again,) = pace.apply(running(steps=(failed,)), Report(step="a"), 9).steps
+    (again,) = pace.apply(make.task(state=State.RUNNING, steps=(failed,)), Report(step="a"), 9).steps
 
     assert (again.state, again.percent, again.started_ms, again.finished_ms, again.error) == (
         StepState.RUNNING,

@@ -7,9 +7,9 @@ only then is there an outcome.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from random import random
 
 import msgspec
 
@@ -120,7 +120,7 @@ class _Performance:
             if outcome.failure is None or not outcome.retry or stop.requested:
                 break
             self._tell(part, Report(percent=0.0, message=f"retry {retry} of {part.retries}: {outcome.failure.message}"))
-            await _rest(stop, pace.backoff_ms(retry, BACKOFF_S, BACKOFF_MOST_S, JITTER, random.random()) / 1000)  # noqa: S311 - spreads retries, keeps no secret
+            await _rest(stop, _delay_s(retry))
             outcome = await self._try(part, stop)
         self._end(part, outcome)
         del self._stops[part.name]
@@ -203,6 +203,10 @@ class _Performance:
             return _failed("timeout", f"it took longer than {self._job.timeout_s:g} s", retry=True)
         results = {part.name: self._results.get(part.name) for part in self._parts}
         return Outcome(status="done", result=bounded(results, RESULT_BYTES))
+
+
+def _delay_s(retry: int) -> float:
+    return pace.backoff_ms(retry, BACKOFF_S, BACKOFF_MOST_S, JITTER, random()) / 1000
 
 
 async def _rest(stop: Stop, seconds: float) -> None:
