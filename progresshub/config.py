@@ -25,7 +25,7 @@ __all__ = ["Config", "Loaded", "data_dir", "explain", "load", "template"]
 
 PREFIX = "PROGRESSHUB_"
 SHORT = {"host": ("server", "host"), "port": ("server", "port"), "data_dir": ("server", "data_dir")}
-NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "FD", "URL", "TOKEN", "TASK_ID", "SERVER"))
+NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "FD", "URL", "TOKEN", "TASK_ID", "STEP", "SERVER"))
 NOT_SETTINGS_PREFIX = f"{PREFIX}TESTS_"
 
 Key = tuple[str, ...]

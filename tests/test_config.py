@@ -82,7 +82,7 @@ def test_short_forms_name_the_same_settings(variable, flag, source):
 
 
 def test_the_variables_of_children_and_of_the_tests_are_not_settings():
-    names = ("FD", "URL", "TOKEN", "TASK_ID", "SERVER", "TESTS_FULL")
+    names = ("FD", "URL", "TOKEN", "TASK_ID", "STEP", "SERVER", "TESTS_FULL")
 
     loaded = load(None, {f"PROGRESSHUB_{name}": "17" for name in names} | {"PATH": "/bin", "PROGRESS": "1"})
 

@@ -133,7 +133,8 @@ class _Performance:
             launch = part.launch(self._results)
         except HubError as error:
             return _failed(error.code, error.message)
-        job = replace(self._job, timeout_s=part.timeout_s, on_report=self._listener(part), stop=stop)
+        step = f"{self._job.step}/{part.name}".lstrip("/")
+        job = replace(self._job, timeout_s=part.timeout_s, on_report=self._listener(part), stop=stop, step=step)
         return await self._run(launch, job)
 
     def _listener(self, part: Part) -> Callable[[Report], None]:

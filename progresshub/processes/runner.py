@@ -141,10 +141,10 @@ class Runner:
         return attempt.called_off() or of_program(attempt.verdict, child.exit_code or 0)
 
     def _start_program(self, launch: Spawn, job: Job) -> tuple[Child, Channel, Channel]:
-        variables = {**self._passed_on, **launch.env, **self._own, "PROGRESSHUB_TASK_ID": job.task_id}
+        variables = {**self._passed_on, **launch.env, **self._own, **job.variables}
         started = program.start(launch.argv, launch.cwd or job.directory, variables, self._short)
         try:
-            child = self._family.adopt(started.pid, job.task_id)
+            child = self._family.adopt(started.pid, job.name)
         except OSError:
             program.close_all((started.output_fd, started.report_fd))
             raise
@@ -159,7 +159,7 @@ class Runner:
                 return attempt.called_off() or CANCELLED
             except PoolFailed as error:
                 return Outcome(status="failed", failure=Failure(type="pool", message=error.message))
-            worker.child.task_id = job.task_id
+            worker.child.job = job.name
             worker.served += 1
             worker.reports.send(_line(launch, job, last=launch.fresh or self._used_up(worker)))
             try:
@@ -244,6 +244,7 @@ def _line(launch: Call, job: Job, *, last: bool) -> bytes:
         "target": launch.target,
         "arguments": dict(launch.arguments),
         "task_id": job.task_id,
+        "variables": job.variables,
         "attempt": job.attempt,
         "directory": str(job.directory),
         "last": last,

@@ -19,9 +19,11 @@ from progresshub.kinds import Call, Launch, Outcome, Part, Plan, Planning
 from progresshub.model import Failure, Step, StepState, Task
 from progresshub.processes import plan
 from progresshub.processes.job import Job
+from progresshub.processes.runner import Runner
 from progresshub.protocol import Report
 from tests import make
-from tests.processes.kit import Work
+from tests.processes.conftest import MakeRunner, MakeWork
+from tests.processes.kit import Work, lives, say, sh
 from tests.wait import PATIENCE_S, until
 
 BROKEN = Failure(type="exit", message="exited with 1")
@@ -353,3 +355,33 @@ async def test_a_plan_that_goes_on_does_each_step_to_its_end_once(
     assert not done_then & set(second.begun)
     assert len(second.begun) == len(set(second.begun))
     assert set(second.states.values()) <= {"completed", "skipped", "failed"}
+
+
+async def test_what_a_step_leaves_behind_ends_with_it_although_another_runs(
+    make_runner: MakeRunner, work: MakeWork
+) -> None:
+    runner = await make_runner(drain_s=0.2)
+    job = work()
+    left = say("left", '{"pid":$$}')
+    leaves = sh(f"setsid sh -c '{left}; exec sleep 1000' >/dev/null 2>&1 &")
+    waits = sh("while [ ! -e go ]; do sleep 0.01; done")
+    parts = tuple(part(name, launch=lambda _, does=does: does) for name, does in (("a", leaves), ("b", waits)))
+    running = asyncio.create_task(job.run(runner, Plan(parts=parts)))
+
+    pid = ((await job.says("left")).metadata or {})["pid"]
+    await until(lambda: any(report.step == "a" and report.status == "done" for report in job.heard))
+
+    assert not lives(pid)
+    assert not running.done()
+    (job.directory / "go").touch()
+    assert (await running).status == "done"
+
+
+async def test_the_processes_of_a_step_know_which_it_is(runner: Runner, work: MakeWork) -> None:
+    job = work()
+    tell = sh('echo "$PROGRESSHUB_TASK_ID $PROGRESSHUB_STEP"')
+    inner = Plan(parts=(part("in", launch=lambda _: tell),))
+
+    await job.run(runner, Plan(parts=(part("out", launch=lambda _: inner),)))
+
+    assert job.log.decode() == f"{job.task_id} out/in\n"
