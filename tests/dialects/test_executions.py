@@ -96,7 +96,7 @@ async def test_progress_is_nothing_until_there_is_some_and_all_when_it_is_done(c
     before = await client.ask("GET", path)
     await client.report(task, message="no idea how far")
     unknown = await client.ask("GET", path)
-    await client.report(task, percent=99.99)
+    await client.report(task, percent=100)
     nearly = await client.get(path)
     await client.report(task, status="done")
     after = await client.get(path)
