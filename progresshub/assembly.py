@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from progresshub.bus import Bus, Limits
 from progresshub.clock import Clock
+from progresshub.durations import Durations
+from progresshub.errors import InvalidConfig, StartupError
 from progresshub.files import Files
 from progresshub.hub import Hub
 from progresshub.inquiries import Inquiries
+from progresshub.jobs import pipeline
+from progresshub.jobs.builtin import builtin_kinds
+from progresshub.jobs.python import kinds_from, pipelines_from
 from progresshub.kinds import Kind
 from progresshub.memory import MemoryStore
 from progresshub.persistence import Store
@@ -68,6 +74,26 @@ def policy(config: Config) -> Policy:
 def quota(config: Config, hub: Hub) -> Quota | None:
     most_bytes = config.downloads.quota_bytes
     return Quota(hub, "download", most_bytes) if most_bytes else None
+
+
+def kinds(config: Config, described: list[dict[str, Any]], durations: Durations) -> dict[str, Kind]:
+    """Every kind there is, as the settings adjust it; `described` are the users' functions."""
+    found = builtin_kinds(config)
+    for kind in kinds_from(described):
+        if kind.name in found or kind.name == pipeline.KIND:
+            raise StartupError(reason=f"a function is called {kind.name}, and so is another task type")
+        found[kind.name] = kind
+    functions = pipelines_from(described)
+    if doubled := sorted(functions.keys() & config.pipelines.keys()):
+        raise StartupError(reason=f"a function is called {doubled[0]}, and so is a pipeline of the settings")
+    ready: dict[str, Kind] = {}
+    found[pipeline.KIND] = pipeline.kind(config.pipelines, functions, ready, durations.of)
+    for name in config.kinds:
+        if name not in found:
+            raise InvalidConfig(where=f"kinds.{name}", reason=f"there is no task type {name}")
+    ready.update((name, adjusted(kind, config.kinds.get(name))) for name, kind in found.items())
+    pipeline.check_settings(config.pipelines, functions, ready)
+    return ready
 
 
 def adjusted(kind: Kind, settings: KindSettings | None) -> Kind:

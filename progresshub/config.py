@@ -8,7 +8,6 @@ Nothing is read but the named file.
 from __future__ import annotations
 
 import difflib
-import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +19,13 @@ from msgspec import Struct, inspect
 
 from progresshub.errors import InvalidConfig
 from progresshub.settings import CATALOGUE, Config, Misfit, Section, Setting
+from progresshub.template import template, toml, toml_key
 
 __all__ = ["Config", "Loaded", "data_dir", "explain", "load", "template"]
 
 PREFIX = "PROGRESSHUB_"
 SHORT = {"host": ("server", "host"), "port": ("server", "port"), "data_dir": ("server", "data_dir")}
-NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "FD", "URL", "TOKEN", "TASK_ID", "SERVER"))
+NOT_SETTINGS = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "FD", "URL", "TOKEN", "TASK_ID", "STEP", "SERVER"))
 NOT_SETTINGS_PREFIX = f"{PREFIX}TESTS_"
 SWITCHES = {"ENABLE_FEATURE_PROGRESS_TRACKING": ("features", "progress_tracking")}
 """Switches that go by a name of their own, which clients of another server know; ours outweighs it."""
@@ -165,16 +165,17 @@ def _path_of(variable: str) -> Key:
 
 def _convert(given: _Given) -> Any:
     setting = _setting(given.path, given.source)
+    where, mismatch = _where(given.path, given.source), ""
     for reading in given.readings:
         try:
             return msgspec.convert(reading, setting.type)
-        except msgspec.ValidationError:
-            continue
+        except msgspec.ValidationError as error:
+            mismatch = mismatch or str(error)
+    if setting.parts:  # only what is wrong inside one of them is of use
+        raise InvalidConfig(where=where, reason=f"does not fit: {mismatch}")
     value = given.readings[0]
-    told = "" if setting.secret else f", not {_cut(_toml(value))}"
-    raise InvalidConfig(
-        where=_where(given.path, given.source), reason=f"must be {_expected(setting.shape, value)}{told}"
-    )
+    told = "" if setting.secret else f", not {_cut(toml(value))}"
+    raise InvalidConfig(where=where, reason=f"must be {_expected(setting.shape, value)}{told}")
 
 
 def _expected(shape: inspect.Type, value: Any) -> str:
@@ -263,54 +264,12 @@ def _cut(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:79]}…"
 
 
-_HEAD = """\
-# Every setting of progresshub, at its default. The server reads a file only when it is named:
-# progresshub serve --config config.toml, or PROGRESSHUB_CONFIG=config.toml.
-# A variable such as PROGRESSHUB_SERVER_PORT=9000 outweighs the file; --set server.port=9000 outweighs both.
-"""
-
-_EXAMPLES: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "queues": ("nightly", {"weight": 1, "slots": 2, "paused": False}),
-    "kinds": (
-        "download",
-        {"timeout_s": 7200.0, "max_retries": 5, "recovery": "retry", "retention_s": 86400.0, "backoff_s": 10.0},
-    ),
-    "commands": (
-        "encode",
-        {
-            "argv": ("ffmpeg", "-i", "{source}", "-y", "{source}.webm"),
-            "params": {"source": r"\w[\w-]*\.mkv"},
-            "cwd": "/srv/media",
-            "timeout_s": 3600.0,
-            "progress": "auto",
-            "summary": "Make a video small enough for the web",
-        },
-    ),
-    "tokens": ("build-server", {"sha256": "0" * 64, "scopes": ("read", "submit")}),
-}
-
-
-def template() -> str:
-    """The text of `config.toml`: each setting at its default; named sections as examples in comments."""
-    parts = [_HEAD]
-    for name, section in CATALOGUE.items():
-        if section.named:
-            example, values = _EXAMPLES[name]
-            heading, mark = f"{name}.{example}", "# "
-        else:
-            values = {key: setting.default for key, setting in section.settings.items()}
-            heading, mark = name, ""
-        lines = [f"{mark}{key} = {_toml(values[key])}  # {setting.about}" for key, setting in section.settings.items()]
-        parts.append("\n".join((f"# {section.about}", f"{mark}[{heading}]", *lines, "")))
-    return "\n".join(parts)
-
-
 def explain(loaded: Loaded) -> str:
     """Each setting that holds, one a line of TOML, and where it came from; secrets are left out."""
     lines = []
     for path, value in _held(loaded.config):
         source = loaded.sources.get(".".join(path), "default")
-        assignment = f"{'.'.join(map(_toml_key, path))} = {value}"
+        assignment = f"{'.'.join(map(toml_key, path))} = {value}"
         lines.append(f"{assignment:<56}  # {source}\n")
     return "".join(lines)
 
@@ -322,23 +281,4 @@ def _held(config: Config) -> Iterator[tuple[Key, str]]:
         for path, struct in structs.items():
             for name, setting in section.settings.items():
                 if (value := getattr(struct, name)) is not None:
-                    yield (*path, name), '"(secret)"' if setting.secret else _toml(value)
-
-
-def _toml(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case str():
-            # TOML's texts are JSON's, but for one character that JSON need not escape.
-            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-        case list() | tuple():
-            return f"[{', '.join(map(_toml, value))}]"
-        case dict():
-            items = ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items())
-            return f"{{{items}}}"
-    return str(value)
-
-
-def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _toml(key)
+                    yield (*path, name), '"(secret)"' if setting.secret else toml(value)

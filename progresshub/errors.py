@@ -39,6 +39,12 @@ class InvalidPayload(HubError):
     code = "invalid_payload"
 
 
+class UnknownPipeline(InvalidPayload):
+    """There is no pipeline {name}."""
+
+    code = "unknown_pipeline"
+
+
 class UnknownKind(HubError):
     """There is no task type {kind}."""
 
@@ -55,6 +61,12 @@ class WrongMethod(HubError):
     """{path} does not answer {method}."""
 
     code = "wrong_method"
+
+
+class UpgradeNeeded(HubError):
+    """{path} speaks WebSocket; ask for an upgrade."""
+
+    code = "upgrade_needed"
 
 
 class UnknownTask(HubError):

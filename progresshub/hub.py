@@ -33,15 +33,15 @@ from progresshub.errors import (
 )
 from progresshub.files import Files
 from progresshub.journal import Journal
-from progresshub.kinds import Kind, Outcome
-from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Task
+from progresshub.kinds import Kind, Outcome, kept_steps
+from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Step, Task
 from progresshub.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 from progresshub.protocol import Report
 from progresshub.queues import Queue, Queues
 from progresshub.recorder import Recorder, Verdict
 from progresshub.registry import Registry
 from progresshub.states import after
-from progresshub.submission import IdempotencyKey, Submission, spec_of
+from progresshub.submission import IdempotencyKey, Submission, again, spec_of
 
 ANSWER_KEPT_MS = 86_400_000
 CANCELLED = Failure(type="cancelled", message="the task was cancelled")
@@ -76,6 +76,7 @@ class Hub:
         self.journal = Journal(store, clock, self._publish, self._refused, write_behind_ms=write_behind_ms)
         self.happened: Counter[tuple[str, EventType]] = Counter()
         self.incarnation = 0
+        self.settings: Mapping[str, str] = {}
         self.opened_s = clock.monotonic_s()
         self._tasks = Registry(recent)
         self._retention_ms = retention_ms
@@ -92,6 +93,7 @@ class Hub:
         # Progress was shown that is not kept: whoever saw its id last must be known when he comes again.
         self.events.saw(max(opening.last_event, EventId(self.clock.now_ms(), 0)))
         self.last_seq = opening.last_seq
+        self.settings = opening.settings
         self.queues.restore(opening.settings)
         counts = await self.store.counts()
         self.journal.counts.update(counts)
@@ -115,6 +117,13 @@ class Hub:
         if task is None:
             raise UnknownTask(task_id=task_id)
         return task
+
+    async def beginning(self, digits: str) -> Task:
+        """The task whose id begins with these 12 hexadecimal digits, as others may see it."""
+        task = self._tasks.beginning(digits) or await self.store.beginning(digits)
+        if task is None:
+            raise UnknownTask(task_id=digits)
+        return await self.get(task.id)
 
     def find(self, task_id: str) -> Task | None:
         """The same for a task that is in memory."""
@@ -173,20 +182,7 @@ class Hub:
         task = await self._current(task_id)
         if task.state not in (State.FAILED, State.CANCELLED):
             raise NotRetryable(task_id=task_id, state=task.state)
-        spec = task.spec
-        again = Submission(
-            kind=spec.kind,
-            payload=spec.payload,
-            origin=spec.origin,
-            queue=spec.queue,
-            priority=spec.priority,
-            title=spec.title,
-            max_retries=spec.max_retries,
-            timeout_ms=spec.timeout_ms or 0,
-            metadata=spec.metadata,
-            retry_of=task_id,
-        )
-        (accepted,) = await self.submit([again])
+        (accepted,) = await self.submit([again(task.spec, kept_steps(self.kinds, task))])
         return accepted
 
     async def report(self, task_id: str, report: Report) -> Task:
@@ -222,13 +218,14 @@ class Hub:
 
     def start(self, task_id: str) -> None:
         """The next attempt begins, with nothing reported yet."""
+        task = self._known(task_id)
         self._move(
             task_id,
             EventType.STARTED,
-            attempt=self._known(task_id).attempt + 1,
+            attempt=task.attempt + 1,
             owner=self.incarnation,
             progress=None,
-            steps=(),
+            steps=kept_steps(self.kinds, task),
             started_ms=self.clock.now_ms(),
         )
 
@@ -240,7 +237,12 @@ class Hub:
         if before.stalled:
             before = self._record(EventType.REVIVED, replace(before, stalled=False))
         task = pace.apply(before, report, self.clock.now_ms())
-        self._record(EventType.STAGED if pace.staged(before, task) else EventType.PROGRESSED, task)
+        if not pace.staged(before, task):
+            self._record(EventType.PROGRESSED, task)
+        else:
+            self._record(
+                EventType.STAGED, task, durable=report.status is not None and bool(kept_steps(self.kinds, task))
+            )
 
     def stall(self, task_id: str) -> None:
         self._move(task_id, EventType.STALLED, stalled=True)
@@ -266,13 +268,14 @@ class Hub:
 
     # The one writer
 
-    def _record(self, kind: EventType, task: Task) -> Task:
+    def _record(self, kind: EventType, task: Task, *, durable: bool = False) -> Task:
         born = kind in _BIRTHS
         before = None if born else self._tasks.get(task.id) or task
         state = after(None if born else task.state, kind)
         event_id = self.events.next()
         entry = event_id if kind in ENTRIES else task.entry
-        task = replace(task, state=state, changed=event_id, entry=entry)
+        steps = task.steps if state in (State.RUNNING, State.COMPLETED) else pace.interrupted(task.steps)
+        task = replace(task, state=state, changed=event_id, entry=entry, steps=steps)
         event = Event(event_id, kind, task)
         self._tasks.put(task)
         progress = kind in _PROGRESS
@@ -281,7 +284,7 @@ class Hub:
             before,
             expires_ms=self._expires_ms(task),
             keep=self._worth_keeping(task, kind) if progress else kind is not EventType.DELETED,
-            durable=not progress,
+            durable=durable or not progress,
         )
         self.happened[task.spec.kind, kind] += 1
         if kind is EventType.DELETED:
@@ -313,17 +316,17 @@ class Hub:
     ) -> tuple[Accepted, ...]:
         if self.journal.trouble is not None:
             raise self.journal.trouble
-        accepted = tuple(self._accept(spec, due_ms) for spec, due_ms in self._prepared(submissions))
+        accepted = tuple(self._accept(*prepared) for prepared in self._prepared(submissions))
         if idempotency is not None:
             expires_ms = self.clock.now_ms() + ANSWER_KEPT_MS
             self.journal.answer(Answer(idempotency.key, idempotency.digest, accepted, expires_ms))
         await self.journal.committed()
         return accepted
 
-    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, int | None]]:
+    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, tuple[Step, ...], int | None]]:
         """The specs of all that is asked, checked, before any of it is taken."""
         now_ms = self.clock.now_ms()
-        prepared: list[tuple[Spec, int | None]] = []
+        prepared: list[tuple[Spec, tuple[Step, ...], int | None]] = []
         held: dict[str, str] = {}
         for n, asked in enumerate(submissions, 1):
             kind = self.kinds.get(asked.kind)
@@ -338,17 +341,17 @@ class Hub:
                     raise DuplicateTask(task_id=holder)
                 held[spec.unique_key] = spec.id
             later = asked.due_ms is not None and asked.due_ms > now_ms
-            prepared.append((spec, asked.due_ms if later else None))
+            prepared.append((spec, asked.steps, asked.due_ms if later else None))
         self.queues.check(asked.queue for asked in submissions)
         return prepared
 
-    def _accept(self, spec: Spec, due_ms: int | None) -> Accepted:
+    def _accept(self, spec: Spec, steps: tuple[Step, ...], due_ms: int | None) -> Accepted:
         self.last_seq = max(self.last_seq, spec.seq)
         self.queues.use(spec.queue)
         if spec.retry_of:
             self.files.inherit(spec.retry_of, spec.id)
         kind = EventType.SUBMITTED if due_ms is None else EventType.SCHEDULED
-        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, due_ms=due_ms))
+        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, steps=steps, due_ms=due_ms))
         return Accepted(spec.id, spec.queue, task.state)
 
     def _refused(self, tasks: Iterable[Task]) -> None:

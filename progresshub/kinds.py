@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol
 
-from progresshub.model import Failure, Task
+from progresshub.model import Failure, Step, Task
 from progresshub.protocol import Report
 
 Recovery = Literal["retry", "fail", "resume"]
@@ -51,7 +51,37 @@ class Await:
     """Start nothing: somebody else does the work and reports over HTTP."""
 
 
-Launch = Spawn | Call | Await
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One step of a plan: what must have ended before it, and the launch that the results so far make of it."""
+
+    name: str
+    needs: frozenset[str]
+    launch: Callable[[Mapping[str, Any]], Launch]
+    weight: float = 1.0
+    retries: int = 0
+    timeout_s: float | None = None
+    on_failure: Literal["stop", "skip", "continue"] = "stop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Do several jobs as one, each when what it needs has ended. What is among `steps` and ended is not done again."""
+
+    parts: tuple[Part, ...]
+    steps: tuple[Step, ...] = ()
+    at_once: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planning:
+    """Call a function, and do what `plan` makes of its result."""
+
+    call: Call
+    plan: Callable[[Any], Plan]
+
+
+Launch = Spawn | Call | Await | Plan | Planning
 
 
 class Lane(NamedTuple):
@@ -80,9 +110,11 @@ class Kind:
     task that a server's death cut off. `timeout_ms` (or what `timeout_of` says of a payload; None is
     no bound) and `max_retries` hold where the task says none; `retention_ms` and `backoff_s` are
     those of all kinds where they are None. Nothing is run for an `external` kind: it is active from
-    the start and hears of its progress from outside. `lane_of` says which tasks share a bound;
-    silence of `stalled_after_s` shows a task as stalled (None never does, and for an external kind the
-    scheduler's setting holds); no task is taken while the disk has less than `min_free_bytes` free.
+    the start and hears of its progress from outside. What `keeps_steps` goes on, in its next attempt
+    and when it is retried by hand, after the steps that have ended. `lane_of` says which tasks share a
+    bound; silence of `stalled_after_s` shows a task as stalled (None never does, and for an external
+    kind the scheduler's setting holds); no task is taken while the disk has less than `min_free_bytes`
+    free.
     """
 
     name: str
@@ -97,8 +129,15 @@ class Kind:
     retention_ms: int | None = None
     backoff_s: float | None = None
     external: bool = False
+    keeps_steps: bool = False
     timeout_of: Callable[[Mapping[str, Any]], int | None] | None = None
     lane_of: Callable[[Mapping[str, Any]], Lane | None] | None = None
     stalled_after_s: float | None = None
     min_free_bytes: int = 0
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False
+
+
+def kept_steps(kinds: Mapping[str, Kind], task: Task) -> tuple[Step, ...]:
+    """The steps after which a task goes on when it begins again."""
+    kind = kinds.get(task.spec.kind)
+    return task.steps if kind is not None and kind.keeps_steps else ()

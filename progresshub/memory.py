@@ -24,6 +24,7 @@ from progresshub.persistence import (
     holds,
     place,
     reach,
+    short,
     tokens,
     words,
 )
@@ -69,6 +70,9 @@ class MemoryStore:
         row = self._rows.get(task_id)
         return None if row is None else row.task
 
+    async def beginning(self, digits: str) -> Task | None:
+        return next((row.task for row in self._rows.values() if short(row.task.id) == digits), None)
+
     async def live(self) -> list[Task]:
         return [row.task for row in self._rows.values() if not row.task.final]
 
@@ -90,6 +94,10 @@ class MemoryStore:
         )
         tasks = list(islice(chosen, limit + 1))
         return Page(tasks[:limit], tasks[limit - 1].spec.seq if len(tasks) > limit else None)
+
+    async def after_newest(self, wanted: Filter, count: int) -> int:
+        chosen = (row.task.spec.seq for row in reversed(self._rows.values()) if wanted.takes(place(row.task)))
+        return next(islice(chosen, count - 1, None), 0)
 
     async def history(
         self, task: Task, *, start: EventId, types: Collection[EventType] | None, limit: int

@@ -95,6 +95,11 @@ def without_verdict(report: Report) -> Report:
     return replace(report, status=None, result=None, error=None, error_type=None, retry=True)
 
 
+def interrupted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The steps of an attempt that has ended early: none of them runs any more."""
+    return tuple(replace(s, state=StepState.WAITING) if s.state is StepState.RUNNING else s for s in steps)
+
+
 def staged(before: Task, after: Task) -> bool:
     """Whether a report did more than move a number: a new stage, or a step that began or ended."""
     old = before.progress.stage if before.progress else ""
@@ -116,15 +121,16 @@ def _stepped(steps: tuple[Step, ...], report: Report, now_ms: int) -> tuple[Step
     step = steps[at] if at < len(steps) else Step(name=report.step or "")
     state = STEP_ENDS.get(report.status or "", StepState.RUNNING)
     ended = state is not StepState.RUNNING
+    begins = state is StepState.RUNNING and step.state is not StepState.RUNNING
     percent = report.percent
     if percent is None and report.current is not None and report.total:
         percent = min(100.0, 100 * report.current / report.total)
     step = replace(
         step,
         state=state,
-        percent=100.0 if state is StepState.COMPLETED else _either(percent, step.percent),
+        percent=100.0 if state is StepState.COMPLETED else _either(percent, None if begins else step.percent),
         message=_either(report.message, step.message) or "",
-        started_ms=step.started_ms or now_ms,
+        started_ms=now_ms if begins or step.started_ms is None else step.started_ms,
         finished_ms=now_ms if ended else None,
         result=report.result if ended else step.result,
         error=report.error or "",

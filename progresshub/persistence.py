@@ -59,6 +59,11 @@ def reach(task: Task) -> Reach | None:
     return Reach(task.state, tenths(task.progress.percent if task.progress else None))
 
 
+def short(task_id: str) -> str:
+    """The first 12 hexadecimal digits of a task's id: enough to tell it from the others that are kept."""
+    return task_id.replace("-", "")[:12]
+
+
 class Change(NamedTuple):
     """A task as it was last committed (None: not at all) and as it is to be now."""
 
@@ -87,7 +92,7 @@ class Answer(NamedTuple):
 @dataclass(slots=True)
 class Batch:
     """What is committed together. `thinned` tasks lose every second progress entry kept before, once for each mention;
-    answers that expired by `answers_until_ms` go."""
+    answers that expired by `answers_until_ms` go, and so do settings that become empty."""
 
     changes: dict[str, Change] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -107,11 +112,13 @@ class Filter:
     kind: str | None = None
     states: frozenset[State] = frozenset()
     text: str = ""
+    without_kind: str | None = None
 
     def takes(self, where: Place) -> bool:
         return (
             self.queue in (None, where.queue)
             and self.kind in (None, where.kind)
+            and self.without_kind != where.kind
             and (not self.states or where.state in self.states)
         )
 
@@ -145,15 +152,19 @@ class Store(Protocol):
 
     `commit` raises StorageFull or Unavailable and then has kept nothing of the batch. Events are
     told oldest first: `history` the first ones from `start` on, `latest` the last ones there are.
+    `beginning` finds a task by the first 12 hexadecimal digits of its id; `after_newest` gives the
+    `before_seq` with which a list goes on after so many.
     """
 
     async def open(self, now_ms: int) -> Opening: ...
     async def commit(self, batch: Batch) -> None: ...
     async def load(self, task_id: str) -> Task | None: ...
+    async def beginning(self, digits: str) -> Task | None: ...
     async def live(self) -> list[Task]: ...
     async def counts(self) -> dict[Place, int]: ...
     async def reached(self) -> dict[Reach, int]: ...
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page: ...
+    async def after_newest(self, wanted: Filter, count: int) -> int: ...
     async def history(
         self, task: Task, *, start: EventId, types: Collection[EventType] | None, limit: int
     ) -> list[Event]: ...

@@ -139,8 +139,8 @@ def clean(report: Report) -> Report:
         step=clean_text(report.step, NAME_CHARS),
         message=clean_text(report.message, MESSAGE_CHARS),
         error=clean_text(report.error, MESSAGE_CHARS),
-        metadata=_bounded(report.metadata, METADATA_BYTES),
-        result=_bounded(report.result, RESULT_BYTES),
+        metadata=bounded(report.metadata, METADATA_BYTES),
+        result=bounded(report.result, RESULT_BYTES),
     )
 
 
@@ -161,7 +161,7 @@ def _not_negative(value: float | None) -> float | None:
     return value if value is not None and value >= 0 else None
 
 
-def _bounded(value: Any, most_bytes: int) -> Any:
+def bounded(value: Any, most_bytes: int) -> Any:
     """A value too large to keep is replaced by a note that says so."""
     if value is None:
         return None

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -23,21 +24,22 @@ from progresshub import __version__, assembly, release
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS, downloads
+from progresshub.dialects.executions import words
+from progresshub.durations import Durations
 from progresshub.edge import house
 from progresshub.edge.app import Site
+from progresshub.edge.callbacks import Callbacks
 from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard, check_exposure
 from progresshub.edge.routes import DOWNLOADER
 from progresshub.edge.serving import Serving
 from progresshub.edge.tokens import Tokens
-from progresshub.errors import HubError, InvalidConfig, StartupError
+from progresshub.errors import HubError, StartupError
 from progresshub.hub import Hub
 from progresshub.inquiries import Inquiries
-from progresshub.jobs.builtin import builtin_kinds
-from progresshub.jobs.python import kinds_from
 from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
-from progresshub.model import Task
+from progresshub.model import Event, EventType, Task
 from progresshub.processes.runner import Runner
 from progresshub.scheduler import Scheduler
 from progresshub.traffic import Traffic
@@ -105,20 +107,31 @@ class Server:
         runner = assembly.runner(config, urls[0], downloader)
         await runner.start()
         stack.push_async_callback(runner.close)
-        kinds.update(await self._kinds(runner))
+        company = self._company(hub, runner, live)
+        kinds.update(await self._kinds(runner, company.durations))
         scheduler = Scheduler(hub, runner, assembly.policy(config))
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
-        inquiries, traffic = assembly.inquiries(config, runner), Traffic(live)
-        hub.listen(traffic.hear)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
         app = self._site(hub, tokens, door)
-        downloads.furnish(app, inquiries, traffic)
+        downloads.furnish(app, company.inquiries, company.traffic)
         if downloader is not None:
             app[DOWNLOADER] = downloader
-        serving = Serving(app, config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
-        return _Parts(hub, live, runner, scheduler, inquiries, traffic, serving, sockets, self._running(urls, tokens))
+        serving = Serving(app, config, door)
+        return _Parts(hub, live, runner, scheduler, company, serving, sockets, self._running(urls, tokens))
+
+    def _company(self, hub: Hub, runner: Runner, live: list[Task]) -> _Company:
+        """Those who hear of every event beside the scheduler, with what they knew before."""
+        durations = Durations()
+        durations.restore(hub.settings)
+        hub.listen(partial(_learn, hub, durations))
+        callbacks = Callbacks(hub, self._config.callbacks, url=words.callback_url, body=words.callback)
+        callbacks.restore(hub.settings)
+        hub.listen(callbacks.hear)
+        traffic = Traffic(live)
+        hub.listen(traffic.hear)
+        return _Company(durations, callbacks, traffic, assembly.inquiries(self._config, runner))
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
         config, hub, scheduler, serving = self._config, parts.hub, parts.scheduler, parts.serving
@@ -126,8 +139,9 @@ class Server:
         at_work = group.create_task(scheduler.run())
         care = Upkeep(hub, stalled_after_s=config.scheduler.stalled_after_s, quota=assembly.quota(config, hub))
         upkeep = group.create_task(care.run())
+        telling = group.create_task(parts.company.callbacks.run())
         warming = group.create_task(self._warm(parts.runner))
-        recalling = group.create_task(self._recall(parts.traffic, hub))
+        recalling = group.create_task(self._recall(parts.company.traffic, hub))
         scheduler.recover(parts.live)
         await serving.open(parts.sockets)
         self._tell_where(parts.running)
@@ -138,9 +152,9 @@ class Server:
         log.info("stopping: streams end and what runs is asked to; a second signal ends it at once")
         serving.refuse_connections()
         hub.bus.close()
-        for task in (warming, recalling, upkeep):
+        for task in (warming, recalling, upkeep, telling):
             task.cancel()
-        parts.inquiries.close()
+        parts.company.inquiries.close()
         scheduler.close()
         await at_work
         await serving.end()
@@ -152,18 +166,10 @@ class Server:
         house.furnish(app, self._config, tokens, DIALECTS)
         return app
 
-    async def _kinds(self, runner: Runner) -> dict[str, Kind]:
+    async def _kinds(self, runner: Runner, durations: Durations) -> dict[str, Kind]:
         """Every kind there is, as the settings adjust it; StartupError when users' modules can't be imported."""
-        kinds = builtin_kinds(self._config)
-        if self._config.python.modules:
-            for kind in kinds_from(await runner.describe("python")):
-                if kind.name in kinds:
-                    raise StartupError(reason=f"a function is called {kind.name}, and so is another task type")
-                kinds[kind.name] = kind
-        for name in self._config.kinds:
-            if name not in kinds:
-                raise InvalidConfig(where=f"kinds.{name}", reason=f"there is no task type {name}")
-        return {name: assembly.adjusted(kind, self._config.kinds.get(name)) for name, kind in kinds.items()}
+        described = await runner.describe("python") if self._config.python.modules else []
+        return assembly.kinds(self._config, described, durations)
 
     async def _warm(self, runner: Runner) -> None:
         """Have the pools ready before anybody needs them; what can't be had then is told when it is asked for."""
@@ -198,16 +204,29 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class _Company:
+    durations: Durations
+    callbacks: Callbacks
+    traffic: Traffic
+    inquiries: Inquiries
+
+
+@dataclass(frozen=True, slots=True)
 class _Parts:
     hub: Hub
     live: list[Task]
     runner: Runner
     scheduler: Scheduler
-    inquiries: Inquiries
-    traffic: Traffic
+    company: _Company
     serving: Serving
     sockets: list[socket.socket]
     running: Running
+
+
+def _learn(hub: Hub, durations: Durations, event: Event) -> None:
+    """What a task that has ended shows about its steps is kept together with its end."""
+    if event.type in (EventType.COMPLETED, EventType.FAILED) and (setting := durations.learn(event.task)):
+        hub.journal.setting(*setting)
 
 
 def _make_private(directory: Path) -> None:

@@ -235,6 +235,46 @@ class Command(Struct, frozen=True, kw_only=True):
                 raise Misfit("params", f"has a pattern for {name} that is not a regular expression: {error}") from None
 
 
+class PipelineStep(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One step: a task type with its payload, in which ${inputs.x} and ${steps.x.result} stand for values.
+
+    Without `needs` it waits for the step before it, and in any case for those it refers to. When it has failed
+    for good, the pipeline stops, or what needs it is skipped, or all goes on with null for its result.
+    """
+
+    name: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}\Z", description="Names it among the steps")]
+    type: Annotated[str, Meta(max_length=200, description="Task type")]
+    payload: Annotated[dict[str, Any], Meta(description="What the task type is given")] = {}
+    needs: Annotated[Texts | None, Meta(description="Steps that must have ended before")] = None
+    weight: Annotated[float, Meta(ge=0, le=10**9, description="Share of the whole while no durations are known")] = 1.0
+    retries: Annotated[int, Meta(ge=0, le=1000, description="Retries after failures")] = 0
+    timeout_s: Annotated[Seconds | None, Meta(description="Time for one try; 0 sets no bound")] = None
+    on_failure: Annotated[Literal["stop", "skip", "continue"], Meta(description="What follows when it fails")] = "stop"
+
+
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """Steps that clients may have done by one name; ${inputs.x} and ${steps.x.result} are filled in."""
+
+    steps: Annotated[
+        tuple[PipelineStep, ...], Meta(description="What is done, each with a name, a type and a payload", min_length=1)
+    ]
+    inputs: Annotated[dict[str, Any], Meta(description="Inputs that may be left out, with their defaults")] = {}
+    at_once: Annotated[int, Meta(description="Steps that run side by side, if their needs let them", ge=1, le=64)] = 4
+    summary: Annotated[str, Meta(description="What it does, for people")] = ""
+
+
+class Callbacks(Struct, frozen=True, kw_only=True):
+    """Requests that tell others how an execution ended."""
+
+    secret: Annotated[str, Meta(description="Key of the signature they carry; empty: none", extra={"secret": True})] = (
+        ""
+    )
+    allow_private: Annotated[bool, Meta(description="Also to addresses that are not public")] = False
+    timeout_s: Annotated[Period, Meta(description="Time for one request")] = 10.0
+    tries: Annotated[AtLeastOne, Meta(description="Times it is tried before it is given up")] = 10
+    backoff_s: Annotated[Period, Meta(description="Delay after the first failure; doubles with each")] = 1.0
+
+
 class Token(Struct, frozen=True, kw_only=True):
     """Who may use the APIs."""
 
@@ -264,20 +304,24 @@ class Config(Struct, frozen=True, kw_only=True):
     downloads: Downloads = Downloads()
     features: Features = Features()
     inquiries: Inquiries = Inquiries()
+    callbacks: Callbacks = Callbacks()
     queues: dict[str, Queue] = msgspec.field(default_factory=_queues)
     kinds: dict[str, KindSettings] = {}
     commands: dict[str, Command] = {}
+    pipelines: dict[str, Pipeline] = {}
     tokens: dict[str, Token] = {}
 
 
 class Setting(NamedTuple):
-    """One setting as others see it; `default` is msgspec.NODEFAULT where it must be given."""
+    """One setting as others see it; `default` is msgspec.NODEFAULT where it must be given. `parts` are what each
+    table holds in a list of tables."""
 
     type: Any
     shape: inspect.Type
     about: str
     default: Any
     secret: bool
+    parts: Mapping[str, Setting]
 
 
 class Section(NamedTuple):
@@ -294,16 +338,22 @@ def _section(field: inspect.Field) -> Section:
     shape = field.type.value_type if isinstance(field.type, inspect.DictType) else field.type
     if not isinstance(shape, inspect.StructType):
         raise TypeError(f"{field.name} is not a section")
+    return Section(shape.cls, named, (shape.cls.__doc__ or "").partition("\n")[0], _settings(shape))
+
+
+def _settings(shape: inspect.StructType) -> dict[str, Setting]:
     types = get_type_hints(shape.cls, include_extras=True)
-    settings = {inner.name: _setting(inner, types[inner.name]) for inner in shape.fields}
-    return Section(shape.cls, named, (shape.cls.__doc__ or "").partition("\n")[0], settings)
+    return {inner.name: _setting(inner, types[inner.name]) for inner in shape.fields}
 
 
 def _setting(field: inspect.Field, annotated: Any) -> Setting:
     metadata = field.type if isinstance(field.type, inspect.Metadata) else inspect.Metadata(field.type)
     about = (metadata.extra_json_schema or {}).get("description", "")
     default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    return Setting(annotated, metadata.type, about, default, secret=bool((metadata.extra or {}).get("secret")))
+    inner = metadata.type.item_type if isinstance(metadata.type, inspect.VarTupleType) else None
+    parts = _settings(inner) if isinstance(inner, inspect.StructType) else {}
+    secret = bool((metadata.extra or {}).get("secret"))
+    return Setting(annotated, metadata.type, about, default, secret, parts)
 
 
 def _catalogue() -> dict[str, Section]:

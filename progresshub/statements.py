@@ -9,7 +9,7 @@ import fcntl
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from heapq import merge
 from importlib.resources import files
@@ -25,6 +25,8 @@ from progresshub.persistence import THINNED, Accepted, Page, Reach, holds, token
 
 SCHEMA = 1
 LOOKED_AT = 500
+MERGED = 100
+"""Of so many places at most the lists are merged as they are read, which needs no sorting."""
 SEARCH_SCANS = 2_000
 """How many candidates one page of a search looks at before it is handed out as it is."""
 
@@ -129,6 +131,13 @@ def task_of(spec: bytes, body: bytes) -> Task:
     return msgspec.structs.replace(_decode_task(body), spec=decode_spec(spec))
 
 
+def beginning(db: sqlite3.Connection, digits: bytes) -> Task | None:
+    """The task whose id begins with these bytes."""
+    ends = (digits.ljust(16, b"\x00"), digits.ljust(16, b"\xff"))
+    row = db.execute("SELECT spec, body FROM tasks WHERE id BETWEEN ? AND ? LIMIT 1", ends).fetchone()
+    return None if row is None else task_of(*row)
+
+
 def event_of(ms: int, n: int, kind: str, body: bytes, spec: Spec) -> Event:
     return Event(EventId(ms, n), EventType(kind), msgspec.structs.replace(_decode_task(body), spec=spec))
 
@@ -189,6 +198,25 @@ def listed(db: sqlite3.Connection, places: list[int], before_seq: int, limit: in
     rows = list(islice(merge(*columns), limit + 1))
     more = len(rows) > limit
     return Page([task_of(spec, body) for _, spec, body in rows[:limit]], -rows[limit - 1][0] if more else None)
+
+
+def after_newest(db: sqlite3.Connection, places: list[int], count: int) -> int:
+    """The `seq` of the last of that many, newest first; 0 when there are fewer. Only the index is read."""
+    if not places:
+        return 0
+    if len(places) <= MERGED:
+        chosen = " UNION ALL ".join(["SELECT seq FROM tasks WHERE place = ?"] * len(places))
+    else:
+        chosen = f"SELECT seq FROM tasks WHERE place IN ({marks(places)})"  # noqa: S608 - only marks go in
+    query = f"{chosen} ORDER BY seq DESC LIMIT 1 OFFSET ?"
+    row = db.execute(query, (*places, count - 1)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def set_all(db: sqlite3.Connection, settings: Mapping[str, str]) -> None:
+    """Keep settings; those that are empty go."""
+    db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", [pair for pair in settings.items() if pair[1]])
+    db.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name, value in settings.items() if not value])
 
 
 def found(db: sqlite3.Connection, text: str, places: set[int], before_seq: int, limit: int) -> Page:

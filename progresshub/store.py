@@ -96,6 +96,9 @@ class SqliteStore:
         row = await self._read(lambda db: db.execute("SELECT spec, body FROM tasks WHERE id = ?", (key,)).fetchone())
         return None if row is None else sql.task_of(*row)
 
+    async def beginning(self, digits: str) -> Task | None:
+        return await self._read(lambda db: sql.beginning(db, bytes.fromhex(digits)))
+
     async def live(self) -> list[Task]:
         def select(db: sqlite3.Connection) -> list[Task]:
             rows: list[tuple[int, bytes, bytes]] = []
@@ -122,6 +125,10 @@ class SqliteStore:
         if wanted.text.strip():
             return await self._read(lambda db: sql.found(db, wanted.text, set(places), before, limit))
         return await self._read(lambda db: sql.listed(db, places, before, limit))
+
+    async def after_newest(self, wanted: Filter, count: int) -> int:
+        places = [number for where, number in self._places.items() if wanted.takes(where)]
+        return await self._read(lambda db: sql.after_newest(db, places, count))
 
     async def history(
         self, task: Task, *, start: EventId, types: Collection[EventType] | None, limit: int
@@ -242,7 +249,7 @@ class SqliteStore:
                 [(a.key, a.digest, sql.encode(a.accepted), a.expires_ms) for a in batch.answers],
             )
             db.execute("DELETE FROM answers WHERE expires_ms <= ?", (batch.answers_until_ms,))
-            db.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", batch.settings.items())
+            sql.set_all(db, batch.settings)
             db.execute("UPDATE incarnations SET seen_ms = ? WHERE id = ?", (batch.seen_ms, self._incarnation))
 
     def _write_tasks(self, db: sqlite3.Connection, changes: Collection[Change]) -> None:

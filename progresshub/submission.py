@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from progresshub.kinds import Kind
-from progresshub.model import Spec
+from progresshub.model import Spec, Step
 from progresshub.protocol import NAME_CHARS, clean_text
 
 
@@ -22,7 +22,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for. Where it says nothing (None), the kind's defaults hold.
 
     `due_ms` is when it may start; for `unique_ms` from now nobody else may submit the same; a
-    `timeout_ms` of 0 is no bound.
+    `timeout_ms` of 0 is no bound; `steps` are those of the task that it retries.
     """
 
     kind: str
@@ -37,6 +37,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     unique_ms: int | None = None
     metadata: dict[str, Any] = {}
     retry_of: str = ""
+    steps: tuple[Step, ...] = ()
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
@@ -68,6 +69,23 @@ def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int,
         unique_until_ms=now_ms + (asked.unique_ms or 0) if unique else 0,
         metadata=asked.metadata,
         retry_of=asked.retry_of,
+    )
+
+
+def again(spec: Spec, steps: tuple[Step, ...]) -> Submission:
+    """The same once more, by hand."""
+    return Submission(
+        kind=spec.kind,
+        payload=spec.payload,
+        origin=spec.origin,
+        queue=spec.queue,
+        priority=spec.priority,
+        title=spec.title,
+        max_retries=spec.max_retries,
+        timeout_ms=spec.timeout_ms or 0,
+        metadata=spec.metadata,
+        retry_of=spec.id,
+        steps=steps,
     )
 
 

@@ -22,9 +22,13 @@ PACKAGE = ROOT / "progresshub"
 RANKS = (
     ("errors",),
     ("model", "report", "settings"),
-    ("clock", "config", "files", "listening", "persistence", "protocol", "queues", "release", "states", "supervisor"),
-    ("bus", "journal", "kinds", "memory", "pace", "statements"),
-    ("egress", "line", "readers", "recorder", "registry", "store", "submission", "traffic"),
+    ("template",),
+    (
+        *("addresses", "clock", "config", "files", "listening", "persistence", "protocol", "queues", "release"),
+        *("states", "supervisor"),
+    ),
+    ("bus", "journal", "kinds", "memory", "pace", "pipelines", "statements"),
+    ("durations", "egress", "line", "readers", "recorder", "registry", "store", "submission", "traffic"),
     ("answers",),
     ("hub", "jobs"),
     ("edge", "processes", "quota"),
@@ -36,7 +40,7 @@ RANKS = (
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-PURE = {"errors", "kinds", "model", "pace", "persistence", "protocol", "readers", "settings", "states"}
+PURE = {"errors", "kinds", "model", "pace", "persistence", "pipelines", "protocol", "readers", "settings", "states"}
 DOES_IO = {"aiohttp", "aiosqlite", "asyncio", "os", "pathlib", "select", "shutil", "socket", "sqlite3", "subprocess"}
 DOES_IO |= {"tempfile", "threading", "time"}
 MOST_LINES = 400

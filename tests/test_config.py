@@ -99,7 +99,7 @@ def test_short_forms_name_the_same_settings(variable, flag, source):
 
 
 def test_the_variables_of_children_and_of_the_tests_are_not_settings():
-    names = ("FD", "URL", "TOKEN", "TASK_ID", "SERVER", "TESTS_FULL")
+    names = ("FD", "URL", "TOKEN", "TASK_ID", "STEP", "SERVER", "TESTS_FULL")
 
     loaded = load(None, {f"PROGRESSHUB_{name}": "17" for name in names} | {"PATH": "/bin", "PROGRESS": "1"})
 
@@ -289,6 +289,7 @@ def test_the_examples_of_the_template_can_be_used_as_they_are(tmp_path):
     assert loaded.config.queues["nightly"].slots == 2
     assert loaded.config.kinds["download"].recovery == "retry"
     assert loaded.config.commands["encode"].params.keys() == {"source"}
+    assert [step.name for step in loaded.config.pipelines["transcode"].steps][:2] == ["fetch", "probe"]
     assert loaded.config.tokens["build-server"].scopes == ("read", "submit")
 
 

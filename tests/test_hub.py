@@ -25,11 +25,11 @@ from progresshub.errors import (
 )
 from progresshub.hub import Hub
 from progresshub.kinds import Outcome
-from progresshub.model import Event, EventType, Failure, State, Task
-from progresshub.persistence import Filter, Place
-from progresshub.protocol import Report
+from progresshub.model import Event, EventType, Failure, State, StepState, Task
+from progresshub.persistence import Filter, Place, short
+from progresshub.protocol import Report, StepPlan
 from progresshub.submission import IdempotencyKey, Submission
-from tests.parts import WORDS, Disk, HandClock, Sink, a_hub
+from tests.parts import WORDS, Disk, HandClock, Sink, a_hub, kind
 from tests.wait import until
 
 
@@ -428,3 +428,74 @@ async def test_reading_makes_nobody_write(hub: Hub, disk: Disk) -> None:
         await hub.kept()
 
     assert disk.commits == before
+
+
+def going_on(hub: Hub) -> None:
+    """Have tasks of kind `work` go on after the steps that have ended."""
+    hub.kinds = {**hub.kinds, "work": kind("work", keeps_steps=True)}
+
+
+def plan(hub: Hub, task_id: str) -> None:
+    hub.progressed(task_id, Report(steps=(StepPlan(name="a"), StepPlan(name="b"))))
+    hub.progressed(task_id, Report(step="a", status="done", result=1))
+    hub.progressed(task_id, Report(step="b", percent=50))
+
+
+async def test_steps_that_have_ended_are_kept_where_the_kind_goes_on(hub: Hub) -> None:
+    going_on(hub)
+    task_id = await running(hub)
+    plan(hub, task_id)
+
+    hub.recover(task_id, crashed=True)
+    hub.start(task_id)
+    await hub.journal.committed()
+
+    task = await hub.get(task_id)
+    assert [(step.state, step.result) for step in task.steps] == [(StepState.COMPLETED, 1), (StepState.WAITING, None)]
+    assert task.progress is None
+
+
+async def test_a_retry_by_hand_takes_over_the_steps_where_the_kind_goes_on(hub: Hub) -> None:
+    going_on(hub)
+    task_id = await running(hub)
+    plan(hub, task_id)
+    hub.finish(task_id, Outcome(status="failed", failure=Failure(type="t", message="m")), retry_at_ms=None)
+    await hub.journal.committed()
+
+    again = await hub.get((await hub.retry(task_id)).task_id)
+
+    assert [step.state for step in again.steps] == [StepState.COMPLETED, StepState.WAITING]
+
+
+async def test_other_kinds_begin_their_steps_anew(hub: Hub) -> None:
+    task_id = await running(hub)
+    plan(hub, task_id)
+
+    hub.recover(task_id, crashed=True)
+    hub.start(task_id)
+    await hub.journal.committed()
+
+    assert (await hub.get(task_id)).steps == ()
+
+
+async def test_the_end_of_a_step_is_kept_before_it_is_shown_where_the_kind_goes_on(hub: Hub, disk: Disk) -> None:
+    going_on(hub)
+    task_id = await running(hub)
+    disk.open_gate.clear()
+
+    plan(hub, task_id)
+
+    assert [step.state for step in (await hub.get(task_id)).steps] == [StepState.WAITING, StepState.WAITING]
+    disk.open_gate.set()
+    await hub.journal.settled(task_id)
+    assert (await hub.get(task_id)).steps[0].state is StepState.COMPLETED
+
+
+async def test_a_task_is_found_by_the_beginning_of_its_id_at_hand_or_not(tmp_path: Path) -> None:
+    async with a_hub(tmp_path, recent=0) as hub:
+        waiting, done = await submitted(hub), await ended(hub)
+
+        assert (await hub.beginning(short(waiting))).id == waiting
+        assert (await hub.beginning(short(done))).id == done
+        with pytest.raises(UnknownTask):
+            await hub.beginning("0" * 12)

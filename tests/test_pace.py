@@ -93,6 +93,28 @@ def test_a_step_moves_the_whole_and_keeps_its_times() -> None:
     assert (task.progress.percent, task.progress.stage) == (25.0, "a")
 
 
+def test_a_step_that_begins_again_begins_at_nothing() -> None:
+    failed = Step(name="a", state=StepState.FAILED, percent=40.0, started_ms=1, finished_ms=5, error="no")
+
+    (again,) = pace.apply(make.task(state=State.RUNNING, steps=(failed,)), Report(step="a"), 9).steps
+
+    assert (again.state, again.percent, again.started_ms, again.finished_ms, again.error) == (
+        StepState.RUNNING,
+        None,
+        9,
+        None,
+        "",
+    )
+
+
+def test_of_an_attempt_that_has_ended_no_step_runs() -> None:
+    steps = (Step(name="a", state=StepState.COMPLETED), Step(name="b", state=StepState.RUNNING, percent=30.0))
+
+    ended = pace.interrupted(steps)
+
+    assert [(step.state, step.percent) for step in ended] == [(StepState.COMPLETED, None), (StepState.WAITING, 30.0)]
+
+
 def test_a_step_that_nobody_planned_joins_at_the_end() -> None:
     task = pace.apply(running(), Report(step="surprise", current=1, total=4), now_ms=1)
 

@@ -81,6 +81,14 @@ async def test_its_clients_of_a_download_service_are_served(tmp_path: Path) -> N
     assert (tmp_path / "film").read_bytes() == film
 
 
+async def test_its_pipeline_is_followed_to_the_end(tmp_path: Path) -> None:
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Try it")[3], server.url)
+
+    assert '"percentage":100.0' in said
+    assert '"again":{"message":"hello world!","count":1}' in said
+
+
 async def test_its_function_is_a_task_type(tmp_path: Path) -> None:
     (source,) = re.findall(r"```python\n(from progresshub import Context.*?)```", README, re.DOTALL)
     (tmp_path / "chores.py").write_text(source)

@@ -14,7 +14,19 @@ from progresshub import statements
 from progresshub.errors import StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.memory import MemoryStore
 from progresshub.model import FIRST, EventId, EventType, State, Task
-from progresshub.persistence import ENTRIES, Accepted, Answer, Batch, Change, Extent, Filter, Place, Reach, Store
+from progresshub.persistence import (
+    ENTRIES,
+    Accepted,
+    Answer,
+    Batch,
+    Change,
+    Extent,
+    Filter,
+    Place,
+    Reach,
+    Store,
+    short,
+)
 from progresshub.store import SqliteStore
 from tests import make
 
@@ -80,6 +92,30 @@ async def test_pages_go_from_the_newest_to_the_oldest_without_gap_or_repetition(
             break
 
     assert seen == tasks[::-1]
+
+
+@pytest.mark.parametrize("merged", [100, 0])
+async def test_a_list_goes_on_after_so_many_wherever_they_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch, merged: int
+) -> None:
+    monkeypatch.setattr(statements, "MERGED", merged)
+    tasks = [make.task(seq, queue=f"q{seq % 3}", kind=f"k{seq % 2}") for seq in range(1, 21)]
+    await store.commit(make.batch(*tasks))
+
+    every = Filter()
+    odd = Filter(without_kind="k0")
+
+    assert [await store.after_newest(every, count) for count in (1, 7, 20, 21)] == [20, 14, 1, 0]
+    assert [await store.after_newest(odd, count) for count in (1, 7, 10, 11)] == [19, 7, 1, 0]
+    assert await store.after_newest(Filter(queue="none"), 1) == 0
+
+
+async def test_a_task_is_found_by_the_beginning_of_its_id(store: Store) -> None:
+    task = make.task()
+    await store.commit(make.batch(task, make.task(2)))
+
+    assert await store.beginning(short(task.id)) == task
+    assert await store.beginning("0" * 12) is None
 
 
 async def test_a_filter_takes_only_what_fits_all_of_it(store: Store) -> None:
@@ -257,6 +293,20 @@ async def test_a_store_opens_where_the_last_one_stopped(tmp_path: Path) -> None:
     assert second.last_seq == 7
     assert await again.live() == [task]
     await again.close(now_ms=61)
+
+
+async def test_a_setting_that_becomes_empty_goes(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "hub.db")
+    await store.open(now_ms=1)
+    await store.commit(Batch(settings={"a": "1", "b": "2"}))
+    await store.commit(Batch(settings={"a": ""}))
+
+    await store.close(now_ms=2)
+    again = SqliteStore(tmp_path / "hub.db")
+    opening = await again.open(now_ms=3)
+    await again.close(now_ms=4)
+
+    assert opening.settings == {"b": "2"}
 
 
 async def test_numbers_of_forgotten_tasks_are_not_given_again(tmp_path: Path) -> None:

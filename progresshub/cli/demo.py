@@ -43,6 +43,8 @@ async def _demo(data: Path) -> int:
                 await remote.submit("command", {"argv": [sys.executable, "-c", COUNTING]}): "command: prints n/10",
                 (outside := await remote.submit("external", {"total": 20})): "external: reported over HTTP",
             }
+            if shutil.which("ffmpeg") and shutil.which("ffprobe"):
+                titles[await remote.submit("pipeline", transcode(url))] = "pipeline: fetch, probe, transcode, picture"
             async with asyncio.TaskGroup() as group:
                 group.create_task(_work_outside(remote, outside))
                 ends = await _watch(remote, titles)
@@ -59,6 +61,24 @@ async def _is_explained(remote: Remote, task_id: str) -> bool:
     said = "this server downloads from public addresses only, and the demo's film is on this machine;"
     print(f"{said} start it with --set downloads.allow_private=true to see that as well", file=sys.stderr)
     return True
+
+
+def transcode(url: str) -> dict[str, Any]:
+    """A pipeline that makes a film small, and takes a picture out of it meanwhile."""
+    film = "${steps.fetch.result.path}"
+    return {
+        "inputs": {"url": url},
+        "steps": [
+            {"name": "fetch", "type": "download", "payload": {"url": "${inputs.url}", "format": "best"}, "weight": 3},
+            _command("probe", "ffprobe", "-v", "error", "-show_format", film),
+            {**_command("transcode", "ffmpeg", "-i", film, "-s", "hd720", "-y", "small.mp4"), "weight": 3},
+            {**_command("picture", "ffmpeg", "-i", film, "-frames:v", "1", "-y", "picture.jpg"), "needs": ["probe"]},
+        ],
+    }
+
+
+def _command(name: str, *argv: str) -> dict[str, Any]:
+    return {"name": name, "type": "command", "payload": {"argv": argv}}
 
 
 async def _work_outside(remote: Remote, task_id: str) -> None:

@@ -2,6 +2,7 @@
 
 from progresshub.dialects.crossroads import CROSSROADS
 from progresshub.dialects.downloads import DOWNLOADS
+from progresshub.dialects.executions import EXECUTIONS
 from progresshub.dialects.queues import QUEUES
 
-DIALECTS = (QUEUES, DOWNLOADS, CROSSROADS)
+DIALECTS = (EXECUTIONS, QUEUES, DOWNLOADS, CROSSROADS)

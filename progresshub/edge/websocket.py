@@ -14,6 +14,7 @@ from aiohttp import WSCloseCode, web
 
 from progresshub.bus import Encoding
 from progresshub.edge.outlet import Outlet
+from progresshub.errors import UpgradeNeeded
 from progresshub.model import Event
 from progresshub.settings import Streams
 
@@ -49,9 +50,12 @@ class Socket(Outlet):
         self._socket = web.WebSocketResponse(
             heartbeat=settings.heartbeat_s, compress=False, max_msg_size=MOST_SAID_BYTES, timeout=CLOSE_S
         )
-        self._code: int = WSCloseCode.OK
+        self._code: int = WSCloseCode.GOING_AWAY
 
     async def open(self) -> None:
+        """Go over to WebSocket; UpgradeNeeded when that was not asked for."""
+        if not self._socket.can_prepare(self._request):
+            raise UpgradeNeeded(path=self._request.path)
         await self._socket.prepare(self._request)
         self.connect(self._request.transport)
 
@@ -65,9 +69,15 @@ class Socket(Outlet):
         except (TimeoutError, ConnectionError):
             self.cut()
 
-    def finish(self, code: int = WSCloseCode.OK) -> None:
-        """Everything has been written: close with that code."""
-        if not self.over.done():
+    def ended(self, event: Event) -> bool:
+        over = super().ended(event)
+        if over:
+            self._code = WSCloseCode.OK
+        return over
+
+    def finish(self, code: int | None = None) -> None:
+        """Everything has been written: close with that code, or as it ends: well, or because the server stops."""
+        if code is not None and not self.over.done():
             self._code = code
         super().finish()
 

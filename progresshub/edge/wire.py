@@ -47,7 +47,7 @@ def read_query(query: Mapping[str, str], kind: type[T]) -> T:
     try:
         return msgspec.convert(dict(query), kind, strict=False)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(reason=str(error)) from None
+        raise InvalidRequest(reason=str(error), where="query") from None
 
 
 def duration_ms(text: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -17,8 +17,9 @@ from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload
 from progresshub.jobs.payload import read, schema_of
-from progresshub.kinds import Kind, Spawn
+from progresshub.kinds import Kind, Reader, Spawn
 from progresshub.model import Task
+from progresshub.readers.ffmpeg import FfmpegReader
 from progresshub.readers.percent import PercentReader
 from progresshub.settings import PLACEHOLDER, Command
 
@@ -85,10 +86,10 @@ class _Templates:
         payload = task.spec.payload
         if _is_direct(payload):
             direct = _checked_direct(payload)
-            return Spawn(argv=tuple(direct.argv), cwd=direct.cwd, env=direct.env, reader=PercentReader)
+            return Spawn(argv=tuple(direct.argv), cwd=direct.cwd, env=direct.env, reader=_reader(direct.argv[0]))
         named = read("command", Named, payload)
         command = self._named(named.name)
-        reader = PercentReader if command.progress in {"auto", "percent"} else None
+        reader = {"auto": _reader(command.argv[0]), "percent": PercentReader}.get(command.progress)
         return Spawn(argv=_fill(command, named.args), cwd=command.cwd or None, reader=reader)
 
     def timeout_ms(self, payload: Mapping[str, Any]) -> int | None:
@@ -102,6 +103,11 @@ class _Templates:
             return self._commands[name]
         except KeyError:
             raise _refusal(f"there is no command {name} in the settings") from None
+
+
+def _reader(program: str) -> Callable[[], Reader]:
+    """Who understands the program's output best."""
+    return FfmpegReader if program.rpartition("/")[2] == "ffmpeg" else PercentReader
 
 
 def _is_direct(payload: Mapping[str, Any]) -> bool:

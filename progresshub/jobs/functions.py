@@ -89,6 +89,7 @@ class Function:
     timeout_s: float | None = 1800.0
     max_retries: int = 3
     recovery: Recovery = "retry"
+    makes_steps: bool = False
 
     @cached_property
     def context_name(self) -> str | None:
@@ -120,6 +121,7 @@ class Function:
             "timeout_ms": None if self.timeout_s is None else round(self.timeout_s * 1000),
             "max_retries": self.max_retries,
             "recovery": self.recovery,
+            "makes_steps": self.makes_steps,
         }
 
     def __call__(self, context: Context, arguments: Mapping[str, Any]) -> Any:
@@ -159,15 +161,36 @@ def task(call: F | None = None, /, *, name: str = "", **options: Any) -> F | Cal
     """
 
     def register(call: F) -> F:
-        _check_parameters(call)
-        function = Function(call, name or call.__name__, **options)
-        other = REGISTRY.setdefault(function.name, function).call
-        if (other.__module__, other.__qualname__) != (call.__module__, call.__qualname__):
-            raise ValueError(f"two functions are registered as {function.name!r}: {_place(other)} and {_place(call)}")
-        REGISTRY[function.name] = function
+        _register(Function(call, name or call.__name__, **options))
         return call
 
     return register if call is None else register(call)
+
+
+@overload
+def pipeline(call: F, /) -> F: ...
+@overload
+def pipeline(*, name: str = "") -> Callable[[F], F]: ...
+def pipeline(call: F | None = None, /, *, name: str = "") -> F | Callable[[F], F]:
+    """Register a function that makes the steps of a pipeline from its inputs.
+
+    It returns a list of steps as the settings write them: `{"name": …, "type": …, "payload": …, "needs": …}`.
+    """
+
+    def register(call: F) -> F:
+        _register(Function(call, name or call.__name__, makes_steps=True))
+        return call
+
+    return register if call is None else register(call)
+
+
+def _register(function: Function) -> None:
+    call = function.call
+    _check_parameters(call)
+    other = REGISTRY.setdefault(function.name, function).call
+    if (other.__module__, other.__qualname__) != (call.__module__, call.__qualname__):
+        raise ValueError(f"two functions are registered as {function.name!r}: {_place(other)} and {_place(call)}")
+    REGISTRY[function.name] = function
 
 
 def descriptions() -> list[dict[str, Any]]:

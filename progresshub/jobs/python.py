@@ -12,18 +12,29 @@ from typing import Any
 import fastjsonschema
 
 from progresshub.errors import InvalidPayload
+from progresshub.jobs.pipeline import KIND as PIPELINE
+from progresshub.jobs.pipeline import Function
 from progresshub.kinds import Call, Kind
 from progresshub.model import Task
 
 
 def kinds_from(descriptions: list[dict[str, Any]]) -> list[Kind]:
-    """One kind for each description that `functions.describe` gives."""
-    return [_kind(description) for description in descriptions]
+    """One kind for each description of a task that `functions.describe` gives."""
+    return [_kind(description) for description in descriptions if not description["makes_steps"]]
+
+
+def pipelines_from(descriptions: list[dict[str, Any]]) -> dict[str, Function]:
+    """The functions among them that make the steps of a pipeline."""
+    return {
+        description["name"]: Function(target=_target(description), check=_checker(PIPELINE, description["schema"]))
+        for description in descriptions
+        if description["makes_steps"]
+    }
 
 
 def _kind(description: Mapping[str, Any]) -> Kind:
     name: str = description["name"]
-    target = f"{description['module']}:{description['qualname']}"
+    target = _target(description)
 
     def launch(task: Task) -> Call:
         return Call(pool="python", target=target, arguments=task.spec.payload)
@@ -39,6 +50,10 @@ def _kind(description: Mapping[str, Any]) -> Kind:
         timeout_ms=description["timeout_ms"],
         max_retries=description["max_retries"],
     )
+
+
+def _target(description: Mapping[str, Any]) -> str:
+    return f"{description['module']}:{description['qualname']}"
 
 
 def _checker(kind: str, schema: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

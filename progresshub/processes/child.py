@@ -21,13 +21,13 @@ LOOKED_AFTER: set[int] = set()
 class Child:
     """A child of this process that leads, or is about to lead, a session of its own.
 
-    `exit_code` is None while it lives, and minus the signal's number if one killed it; `task_id`
-    is that of the job it is doing.
+    `exit_code` is None while it lives, and minus the signal's number if one killed it; `job`
+    names the one it is doing.
     """
 
-    def __init__(self, pid: int, task_id: str = "") -> None:
+    def __init__(self, pid: int, job: str = "") -> None:
         self.pid = pid
-        self.task_id = task_id
+        self.job = job
         self.exit_code: int | None = None
         self.on_exit: Callable[[], None] = _nothing
         self._pidfd = os.pidfd_open(pid)

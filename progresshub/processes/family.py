@@ -1,7 +1,7 @@
 """Every process below this one: the children it started, and the strangers they leave behind.
 
 A task is over only when nothing of its tree lives. This process is a subreaper, so an orphan comes
-back to it as a child that it never started, and is known by its session or by the task's name in
+back to it as a child that it never started, and is known by its session or by the job's name in
 its environment.
 """
 
@@ -17,6 +17,7 @@ from functools import partial
 
 from progresshub.processes import proc
 from progresshub.processes.child import LOOKED_AFTER, Child
+from progresshub.processes.job import STEP, TASK_ID, name_of
 
 ROUNDS = 100
 EXEC_S = 0.005
@@ -42,10 +43,10 @@ class Family:
         self._children: dict[int, Child] = {}
         self._clearing: dict[Child, asyncio.Task[None]] = {}
 
-    def adopt(self, pid: int, task_id: str = "") -> Child:
+    def adopt(self, pid: int, job: str = "") -> Child:
         """Take a child in, just after its start; where that can't be done, it is ended."""
         try:
-            child = self._children[pid] = Child(pid, task_id)
+            child = self._children[pid] = Child(pid, job)
         except OSError:  # no descriptor left, most likely
             _end_at_once(pid)
             raise
@@ -136,9 +137,10 @@ class Family:
             return True
         if stranger.session in LOOKED_AFTER or variables.get(b"PROGRESSHUB_SERVER", self._mark) != self._mark:
             return False
-        others = [one for one in self._children.values() if one.task_id and one is not child]
-        if task_id := variables.get(b"PROGRESSHUB_TASK_ID", b"").decode(errors="replace"):
-            return task_id not in {one.task_id for one in others}
+        others = [one for one in self._children.values() if one.job and one is not child]
+        task_id, step = (variables.get(name.encode(), b"").decode(errors="replace") for name in (TASK_ID, STEP))
+        if job := name_of(task_id, step):
+            return job not in {one.job for one in others}
         # It hides where it comes from: it is ended with the last task that may have started it.
         return not any(one.started <= stranger.started for one in others)
 

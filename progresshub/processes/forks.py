@@ -42,7 +42,7 @@ class Worker:
 
     def detach(self) -> None:
         """Nobody listens; what comes between two calls belongs to none of them."""
-        self.child.task_id = ""
+        self.child.job = ""
         self.output.ignore()
         self.reports.ignore()
 

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from progresshub.protocol import Report
 
+TASK_ID = "PROGRESSHUB_TASK_ID"
+STEP = "PROGRESSHUB_STEP"
+
 
 class Stop:
     """A wish to end one job: asked for at any time, as often as one likes, and never taken back."""
@@ -34,7 +37,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One attempt at a task.
+    """One attempt at a task, or at one `step` of it.
 
     `directory` is the task's own, made when it is needed; output is appended to `log`; `timeout_s`
     None means no bound; `on_report` hears every report but the last word, which is the outcome.
@@ -47,3 +50,19 @@ class Job:
     timeout_s: float | None
     on_report: Callable[[Report], None]
     stop: Stop
+    step: str = ""
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its processes carry in their environment; whatever they start is known by it."""
+        return {TASK_ID: self.task_id, **({STEP: self.step} if self.step else {})}
+
+    @property
+    def name(self) -> str:
+        """Tells it from all others that run at the same time."""
+        return name_of(self.task_id, self.step)
+
+
+def name_of(task_id: str, step: str) -> str:
+    """The name of the job whose processes carry these variables; empty for none."""
+    return f"{task_id}/{step}" if step else task_id

@@ -17,17 +17,19 @@ from typing import Any
 import orjson
 
 from progresshub.errors import StartupError
-from progresshub.kinds import Await, Call, Launch, Outcome, Spawn
+from progresshub.kinds import Await, Call, Launch, Outcome, Plan, Planning, Spawn
 from progresshub.model import Failure
 from progresshub.processes import proc, program
 from progresshub.processes.attempt import CANCELLED, Attempt, CalledOff
 from progresshub.processes.channel import Channel
 from progresshub.processes.child import Child
+from progresshub.processes.directory import made, remove_if_empty
 from progresshub.processes.family import Family
 from progresshub.processes.forks import REPORT_BYTES, Setup, Worker
 from progresshub.processes.guard import Guard
 from progresshub.processes.job import Job, Stop
 from progresshub.processes.outcome import of_call, of_program
+from progresshub.processes.plan import perform, perform_planned
 from progresshub.processes.warm import Pool, PoolFailed
 from progresshub.settings import Runner as RunnerSettings
 from progresshub.settings import Warm as WarmSettings
@@ -87,6 +89,10 @@ class Runner:
                 return await self._run_program(launch, job)
             case Call():
                 return await self._run_call(launch, job)
+            case Plan():
+                return await perform(self.run, launch, job)
+            case Planning():
+                return await perform_planned(self.run, launch, job)
             case Await():
                 raise ValueError("there is nothing to run for a task that others work on")
 
@@ -122,23 +128,23 @@ class Runner:
         self._short.close()
 
     async def _run_program(self, launch: Spawn, job: Job) -> Outcome:
-        made = False
+        new = False
         with Attempt(job, self._settings, launch.reader and launch.reader()) as attempt:
             try:
-                made = launch.cwd is None and _made(job.directory)
+                new = launch.cwd is None and made(job.directory)
                 child, output, reports = self._start_program(launch, job)
             except (OSError, ValueError) as error:
                 return program.refused(launch.argv, error)
             await self._follow(attempt, child, output, reports)
-        if made:
-            _remove_if_empty(job.directory)
+        if new:
+            remove_if_empty(job.directory)
         return attempt.called_off() or of_program(attempt.verdict, child.exit_code or 0)
 
     def _start_program(self, launch: Spawn, job: Job) -> tuple[Child, Channel, Channel]:
-        variables = {**self._passed_on, **launch.env, **self._own, "PROGRESSHUB_TASK_ID": job.task_id}
+        variables = {**self._passed_on, **launch.env, **self._own, **job.variables}
         started = program.start(launch.argv, launch.cwd or job.directory, variables, self._short)
         try:
-            child = self._family.adopt(started.pid, job.task_id)
+            child = self._family.adopt(started.pid, job.name)
         except OSError:
             program.close_all((started.output_fd, started.report_fd))
             raise
@@ -153,7 +159,7 @@ class Runner:
                 return attempt.called_off() or CANCELLED
             except PoolFailed as error:
                 return Outcome(status="failed", failure=Failure(type="pool", message=error.message))
-            worker.child.task_id = job.task_id
+            worker.child.job = job.name
             worker.served += 1
             worker.reports.send(_line(launch, job, last=launch.fresh or self._used_up(worker)))
             try:
@@ -238,23 +244,9 @@ def _line(launch: Call, job: Job, *, last: bool) -> bytes:
         "target": launch.target,
         "arguments": dict(launch.arguments),
         "task_id": job.task_id,
+        "variables": job.variables,
         "attempt": job.attempt,
         "directory": str(job.directory),
         "last": last,
     }
     return orjson.dumps(call, option=orjson.OPT_APPEND_NEWLINE)
-
-
-def _made(directory: Path) -> bool:
-    try:
-        directory.mkdir(mode=0o700, parents=True)
-    except FileExistsError:
-        return False
-    return True
-
-
-def _remove_if_empty(directory: Path) -> None:
-    try:
-        directory.rmdir()
-    except OSError:
-        pass  # there are files in it, which is what it is for

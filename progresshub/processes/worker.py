@@ -19,6 +19,7 @@ import msgspec
 
 from progresshub.jobs.functions import Context, perform
 from progresshub.processes import proc
+from progresshub.processes.job import STEP
 from progresshub.processes.lines import KEEP, LEAVE
 from progresshub.report import reporter
 
@@ -51,7 +52,8 @@ def _settle(channel_fd: int, output_fd: int) -> None:
 
 def _do(job: dict[str, Any]) -> bool:
     """Do one call, and say whether another may follow."""
-    os.environ["PROGRESSHUB_TASK_ID"] = job["task_id"]
+    os.environ.pop(STEP, None)
+    os.environ.update(job["variables"])
     reporter.reset()
     directory = Path(job["directory"])
     context = Context(reporter, task_id=job["task_id"], attempt=job["attempt"], directory=directory)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -135,6 +136,7 @@ async def test_the_demo_says_why_a_server_does_not_fetch_its_film(tmp_path: Path
 @pytest.mark.parametrize("is_running", [True, False])
 async def test_the_demo_shows_a_task_of_every_kind_to_its_end(tmp_path: Path, is_running: bool) -> None:
     data = tmp_path / "data"
+    kinds = ["demo", "download", "command", "external", *(["pipeline"] if shutil.which("ffmpeg") else [])]
     if is_running:
         async with (
             serving.process(data, "downloads.allow_private=true") as server,
@@ -142,11 +144,11 @@ async def test_the_demo_shows_a_task_of_every_kind_to_its_end(tmp_path: Path, is
         ):
             code, out, err = await run("demo", "--data-dir", str(data))
             tasks = (await client.get("/api/v1/tasks"))["tasks"]
-        assert {task["type"] for task in tasks} == {"demo", "download", "command", "external"}
+        assert {task["type"] for task in tasks} == set(kinds)
     else:
         code, out, err = await run("demo", "--data-dir", str(data))
 
     assert code == 0, out + err
-    for kind in ("demo", "download", "command", "external"):
+    for kind in kinds:
         (last,) = [line for line in out.splitlines() if f"{kind}:" in line][-1:]
         assert last.startswith("100%"), out

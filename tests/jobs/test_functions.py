@@ -270,6 +270,7 @@ def test_a_description_says_what_the_server_needs(registry: dict[str, Function])
         "timeout_ms": 1500,
         "max_retries": 1,
         "recovery": "fail",
+        "makes_steps": False,
     }
     assert schema["additionalProperties"] is False
     assert schema["required"] == ["words"]

@@ -30,6 +30,7 @@ DONE = "Done"
 CODE = {
     "invalid_request": (400, "INVALID_REQUEST"),
     "invalid_payload": (400, "INVALID_PAYLOAD"),
+    "unknown_pipeline": (400, "INVALID_PAYLOAD"),
     "unknown_kind": (400, "INVALID_TASK_TYPE"),
     "bad_report": (400, "INVALID_REPORT"),
     "unauthorized": (401, "UNAUTHORIZED"),
@@ -50,6 +51,7 @@ CODE = {
     "too_large": (413, "PAYLOAD_TOO_LARGE"),
     "unsupported_media": (415, "UNSUPPORTED_MEDIA_TYPE"),
     "foreign_host": (421, "MISDIRECTED_REQUEST"),
+    "upgrade_needed": (426, "UPGRADE_REQUIRED"),
     "too_many": (429, "TOO_MANY_REQUESTS"),
     "unavailable": (503, "UNAVAILABLE"),
     "storage_full": (507, "STORAGE_FULL"),
