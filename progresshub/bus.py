@@ -103,8 +103,12 @@ class Subscription:
     def release(self, fresh: Callable[[Event], bool] = lambda event: True, told: EventId = FIRST) -> None:
         """Go live: of what came since the join, what is still `fresh` to this watcher is written now.
 
-        It has been told everything up to `told`, so nothing sends it back behind that.
+        It has been told everything up to `told`, so nothing sends it back behind that. What is still on
+        its way is brought first, for it may be something that is known already.
         """
+        if self._flow is _Flow.HELD:
+            for channel in self._channels:
+                self._bus.bring(channel.topic)
         if self._flow is _Flow.HELD:
             self._missed = {key: self._beyond(told, one) for key, one in self._missed.items() if fresh(one.event)}
             self._catch_up()
@@ -252,6 +256,15 @@ class Bus:
             if wanted(event.task):
                 self._append(wide, event)
 
+    def bring(self, topic: _Topic) -> None:
+        """Hand what was published of a topic to its watchers now."""
+        if not topic.pending:
+            return
+        events, topic.pending = topic.pending, []
+        for channel in tuple(topic.channels.values()):
+            channel.send(events)
+            self.delivered += len(events) * len(channel.subscriptions)
+
     def stalled(self, subscription: Subscription) -> None:
         """Look after a watcher until it has caught up or is cut off."""
         loop = asyncio.get_running_loop()
@@ -321,10 +334,7 @@ class Bus:
         begun_s = loop.time()
         dirty, self._dirty = self._dirty, []
         for topic in dirty:
-            events, topic.pending = topic.pending, []
-            for channel in tuple(topic.channels.values()):
-                channel.send(events)
-                self.delivered += len(events) * len(channel.subscriptions)
+            self.bring(topic)
         self._flushed_s = loop.time()
         self._flush_cost_s = self._flushed_s - begun_s
 

@@ -87,12 +87,6 @@ class UnknownFile(HubError):
     code = "unknown_file"
 
 
-class UnknownSubtitles(HubError):
-    """There are no subtitles in {lang}."""
-
-    code = "unknown_subtitles"
-
-
 class NoProgress(HubError):
     """Task {task_id} has not reported progress yet."""
 
@@ -123,12 +117,6 @@ class NotReportable(HubError):
     code = "not_reportable"
 
 
-class NotCompleted(HubError):
-    """Task {task_id} is {state}; what it makes is there when it is completed."""
-
-    code = "not_completed"
-
-
 class DuplicateTask(HubError):
     """Task {task_id} is already doing this."""
 
@@ -157,18 +145,6 @@ class ForeignHost(HubError):
     """This server does not answer for the host {host}; name it in server.allowed_hosts."""
 
     code = "foreign_host"
-
-
-class FeatureOff(HubError):
-    """The feature {feature} is switched off in the settings of this server."""
-
-    code = "feature_off"
-
-
-class BadAddress(HubError):
-    """Nothing can be had from this address: {reason}."""
-
-    code = "bad_address"
 
 
 class UnsupportedMedia(HubError):

@@ -12,12 +12,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from progresshub.errors import BadAddress, TooMany, Unavailable
+from progresshub.errors import HubError, TooMany, Unavailable
 from progresshub.kinds import Call, Launch, Outcome
 from progresshub.processes.job import Job, Stop
 from progresshub.settings import Inquiries as Settings
 
 LOG = "inquiry.log"
+
+
+class BadAddress(HubError):
+    """Nothing can be had from this address: {reason}."""
+
+    code = "bad_address"
 
 
 class Inquiries:

@@ -260,3 +260,16 @@ async def test_more_progress_than_there_is_room_for_while_the_past_is_told_costs
 
     assert sink.data == b"progressed19 completed "
     assert sink.over == "finished"
+
+
+async def test_what_was_published_before_the_join_and_is_still_on_its_way_does_not_come_twice(bus: Bus) -> None:
+    early, late = Sink(), Sink()
+    bus.watch([TASK.id], WORDS, early).release()
+    bus.publish(progressed(1))
+
+    bus.watch([TASK.id], WORDS, late).release(lambda event: event.id > progressed(1).id)
+    bus.publish(progressed(2))
+    await flushed()
+
+    assert early.data == b"progressed1 progressed2 "
+    assert late.data == b"progressed2 "

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from progresshub.errors import BadAddress, TooMany, Unavailable
-from progresshub.inquiries import Inquiries
+from progresshub.errors import TooMany, Unavailable
+from progresshub.inquiries import BadAddress, Inquiries
 from progresshub.kinds import Call, Launch, Outcome
 from progresshub.model import Failure
 from progresshub.processes.job import Job

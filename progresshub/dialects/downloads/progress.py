@@ -11,9 +11,10 @@ from aiohttp import web
 
 from progresshub.dialects.downloads import chart, words
 from progresshub.dialects.downloads.figures import Figure, chosen, figures, running, together
+from progresshub.dialects.downloads.refusals import FeatureOff
 from progresshub.edge.routes import Call, Handler, Route
 from progresshub.edge.wire import reply
-from progresshub.errors import FeatureOff, InvalidField
+from progresshub.errors import InvalidField
 from progresshub.hub import Hub
 from progresshub.model import FIRST, EventId, Task
 from progresshub.persistence import ENTRIES, Filter

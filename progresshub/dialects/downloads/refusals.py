@@ -47,6 +47,24 @@ STATES = frozenset(State)
 _FIELD = re.compile(r"(?:^|`\$\.)(url|format_id|format|quality)\b")
 
 
+class NotCompleted(HubError):
+    """Task {task_id} is {state}; what it makes is there when it is completed."""
+
+    code = "not_completed"
+
+
+class FeatureOff(HubError):
+    """The feature {feature} is switched off in the settings of this server."""
+
+    code = "feature_off"
+
+
+class UnknownSubtitles(HubError):
+    """There are no subtitles in {lang}."""
+
+    code = "unknown_subtitles"
+
+
 class Operation(NamedTuple):
     """Something that a task's state may not allow, and the states that do."""
 

@@ -8,10 +8,10 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
+from progresshub.dialects.downloads.refusals import UnknownSubtitles
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
-from progresshub.errors import BadAddress, UnknownSubtitles
-from progresshub.inquiries import Inquiries
+from progresshub.inquiries import BadAddress, Inquiries
 from progresshub.kinds import Call as Launch
 
 INQUIRIES = web.AppKey("inquiries", Inquiries)

@@ -12,11 +12,12 @@ from msgspec.structs import replace
 
 from progresshub.dialects.downloads import words
 from progresshub.dialects.downloads.progress import newest
+from progresshub.dialects.downloads.refusals import NotCompleted
 from progresshub.edge.attachment import attachment
 from progresshub.edge.idempotency import idempotency
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
-from progresshub.errors import InvalidRequest, NotCompleted, TooLarge, UnknownFile
+from progresshub.errors import InvalidRequest, TooLarge, UnknownFile
 from progresshub.hub import Hub
 from progresshub.jobs.download import Download
 from progresshub.model import State, Task
