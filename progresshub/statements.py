@@ -94,6 +94,17 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
     db.execute("COMMIT")
 
 
+@contextmanager
+def snapshot(db: sqlite3.Connection) -> Iterator[None]:
+    """Have several questions answered from one moment: a task that moves between two of them would be missed."""
+    db.execute("BEGIN")
+    try:
+        db.execute("SELECT 1 FROM places LIMIT 1").fetchone()  # the moment is that of the first question
+        yield
+    finally:
+        db.execute("ROLLBACK")
+
+
 def check_version(db: sqlite3.Connection, path: Path) -> None:
     """Refuse a file that a newer version wrote, before anything in it is touched."""
     found = db.execute("PRAGMA user_version").fetchone()[0]

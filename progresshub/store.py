@@ -120,15 +120,27 @@ class SqliteStore:
         return {Reach(State(state), tenths): tasks for state, tenths, tasks in rows if tasks}
 
     async def page(self, wanted: Filter, before_seq: int | None, limit: int) -> Page:
-        places = [number for where, number in self._places.items() if wanted.takes(where)]
         before = before_seq if before_seq is not None else 1 << 62
-        if wanted.text.strip():
-            return await self._read(lambda db: sql.found(db, wanted.text, set(places), before, limit))
-        return await self._read(lambda db: sql.listed(db, places, before, limit))
+
+        def select(db: sqlite3.Connection) -> Page:
+            with sql.snapshot(db):
+                places = self._chosen(wanted)
+                if wanted.text.strip():
+                    return sql.found(db, wanted.text, set(places), before, limit)
+                return sql.listed(db, places, before, limit)
+
+        return await self._read(select)
+
+    def _chosen(self, wanted: Filter) -> list[int]:
+        """The places that fit. To be asked within a snapshot: those it holds are all known by then."""
+        return [number for where, number in self._places.items() if wanted.takes(where)]
 
     async def after_newest(self, wanted: Filter, count: int) -> int:
-        places = [number for where, number in self._places.items() if wanted.takes(where)]
-        return await self._read(lambda db: sql.after_newest(db, places, count))
+        def select(db: sqlite3.Connection) -> int:
+            with sql.snapshot(db):
+                return sql.after_newest(db, self._chosen(wanted), count)
+
+        return await self._read(select)
 
     async def history(
         self, task: Task, *, start: EventId, types: Collection[EventType] | None, limit: int

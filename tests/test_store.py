@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -307,6 +310,40 @@ async def test_a_setting_that_becomes_empty_goes(tmp_path: Path) -> None:
     await again.close(now_ms=4)
 
     assert opening.settings == {"b": "2"}
+
+
+class Meddled:
+    """A connection on which something happens before the second question is asked."""
+
+    def __init__(self, db: sqlite3.Connection, meddle: Callable[[], object]) -> None:
+        self._db = db
+        self._meddle = meddle
+        self._questions = 0
+
+    def execute(self, statement: str, *given: Any) -> sqlite3.Cursor:
+        if "place = ?" in statement:
+            self._questions += 1
+            if self._questions == 2:
+                self._meddle()
+        return self._db.execute(statement, *given)
+
+
+async def test_a_task_that_moves_while_the_list_is_read_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    store = SqliteStore(path)
+    await store.open(now_ms=1)
+    await store.commit(make.batch(make.task(1), make.task(2, State.RUNNING)))
+    await store.close(now_ms=2)
+    with closing(sqlite3.connect(path, isolation_level=None)) as ours:
+        places = dict(ours.execute("SELECT state, id FROM places"))
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            move = partial(other.execute, "UPDATE tasks SET place = ? WHERE seq = 1", (places["running"],))
+
+            meddled: Any = Meddled(ours, move)
+            with statements.snapshot(meddled):
+                page = statements.listed(meddled, [places["running"], places["pending"]], 9, 5)
+
+    assert [task.spec.seq for task in page.tasks] == [2, 1]
 
 
 async def test_numbers_of_forgotten_tasks_are_not_given_again(tmp_path: Path) -> None:

@@ -272,6 +272,28 @@ async def test_after_a_crash_finished_steps_are_kept_and_the_rest_goes_on(tmp_pa
     assert (data / "files" / task_id / "count").read_text() == "x"
 
 
+async def test_a_server_that_stops_and_comes_again_goes_on_where_it_was(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    file = command_file(
+        tmp_path,
+        count="import pathlib; p = pathlib.Path('count'); p.write_text(p.read_text() + 'x' if p.exists() else 'x')",
+        wait="import pathlib, time\nwhile not pathlib.Path('go').exists(): time.sleep(0.01)",
+    )
+    steps = [step("count", "command", {"name": "count"}), step("wait", "command", {"name": "wait"})]
+    async with serving(data, "runner.interrupt_grace_s=0.1", file=file) as client:
+        task_id = await client.submit("pipeline", {"steps": steps})
+        async with client.stream(f"/api/v1/tasks/{task_id}/progress/stream", start_id="0") as stream:
+            while (event := await stream.next()) is not None and event.data["stage"] != "wait":
+                continue
+    (data / "files" / task_id / "go").touch()
+
+    async with serving(data, file=file) as client:
+        task = await client.ended(task_id)
+
+    assert (task["state"], task["attempt"], task.get("crashes", 0)) == ("completed", 2, 0)
+    assert (data / "files" / task_id / "count").read_text() == "x"
+
+
 async def test_a_cancel_reaches_every_step_that_runs(tmp_path: Path) -> None:
     file = command_file(tmp_path, wait="import time, pathlib; print('up', flush=True); time.sleep(600)")
     async with serving(tmp_path / "data", "runner.interrupt_grace_s=0.1", file=file) as client:
