@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from progresshub import __version__, assembly, release
+from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS
@@ -38,6 +38,7 @@ from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
 from progresshub.model import Task
 from progresshub.processes.runner import Runner
+from progresshub.release import Current, warn_if_old
 from progresshub.scheduler import Scheduler
 from progresshub.upkeep import Upkeep
 
@@ -98,9 +99,7 @@ class Server:
         for listening in sockets:
             stack.callback(listening.close)
         urls = tuple(map(url, sockets))
-        downloader = release.chosen(self._data)
-        release.warn_if_old(downloader)
-        runner = assembly.runner(config, urls[0], downloader)
+        runner = assembly.runner(config, urls[0])
         await runner.start()
         stack.push_async_callback(runner.close)
         kinds.update(await self._kinds(runner))
@@ -108,12 +107,10 @@ class Server:
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
-        site = self._site(hub, tokens, door)
-        if downloader is not None:
-            site[DOWNLOADER] = downloader
-        serving = Serving(site, config, door)
+        downloader = self._downloader(runner)
+        serving = Serving(self._site(hub, tokens, door, downloader), config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
-        return _Parts(hub, live, runner, scheduler, serving, sockets, self._running(urls, tokens))
+        return _Parts(hub, live, runner, scheduler, serving, sockets, self._running(urls, tokens), downloader)
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
         config, hub, scheduler, serving = self._config, parts.hub, parts.scheduler, parts.serving
@@ -122,6 +119,7 @@ class Server:
         care = Upkeep(hub, stalled_after_s=config.scheduler.stalled_after_s, quota=assembly.quota(config, hub))
         upkeep = group.create_task(care.run())
         warming = group.create_task(self._warm(parts.runner))
+        updates = group.create_task(parts.downloader.run())
         scheduler.recover(parts.live)
         await serving.open(parts.sockets)
         self._tell_where(parts.running)
@@ -134,15 +132,24 @@ class Server:
         hub.bus.close()
         warming.cancel()
         upkeep.cancel()
+        updates.cancel()
         scheduler.close()
         await at_work
         await serving.end()
         hub.journal.close()
 
-    def _site(self, hub: Hub, tokens: Tokens, door: Door) -> web.Application:
+    def _downloader(self, runner: Runner) -> Current:
+        """The newest yt-dlp there is, and whatever is newer later."""
+        current = Current(self._data, lambda found: runner.renew(assembly.DOWNLOADS, assembly.downloads(found)))
+        runner.renew(assembly.DOWNLOADS, assembly.downloads(current.release))
+        warn_if_old(current.release)
+        return current
+
+    def _site(self, hub: Hub, tokens: Tokens, door: Door, downloader: Current) -> web.Application:
         guard = Guard(self._config, tokens, addresses(self._config.server))
         app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
         house.furnish(app, self._config, tokens, DIALECTS)
+        app[DOWNLOADER] = downloader
         return app
 
     async def _kinds(self, runner: Runner) -> dict[str, Kind]:
@@ -192,6 +199,7 @@ class _Parts:
     serving: Serving
     sockets: list[socket.socket]
     running: Running
+    downloader: Current
 
 
 def _make_private(directory: Path) -> None:

@@ -95,6 +95,17 @@ class Pool:
             self._idle.append(worker)
             self._watch_idle()
 
+    def renew(self, setup: Setup) -> None:
+        """Import something else from now on; who is at work stays at it, and who waits gets a new worker."""
+        self._setup = setup
+        while self._idle:
+            self._end(self._idle.pop())
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
+            if self._waiting or self._starting:
+                self._ensure_forks()
+
     def hear(self) -> None:
         """Learn of workers forked meanwhile."""
         if self._forks is not None:
