@@ -12,15 +12,16 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
-from progresshub import __version__, assembly, release
+from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS, downloads
@@ -41,6 +42,7 @@ from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
 from progresshub.model import Event, EventType, Task
 from progresshub.processes.runner import Runner
+from progresshub.release import Current, warn_if_old
 from progresshub.scheduler import Scheduler
 from progresshub.traffic import Traffic
 from progresshub.upkeep import Upkeep
@@ -102,9 +104,7 @@ class Server:
         for listening in sockets:
             stack.callback(listening.close)
         urls = tuple(map(url, sockets))
-        downloader = release.chosen(self._data)
-        release.warn_if_old(downloader)
-        runner = assembly.runner(config, urls[0], downloader)
+        runner = assembly.runner(config, urls[0])
         await runner.start()
         stack.push_async_callback(runner.close)
         company = self._company(hub, runner, live)
@@ -113,12 +113,8 @@ class Server:
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
-        app = self._site(hub, tokens, door)
-        downloads.furnish(app, company.inquiries, company.traffic)
-        if downloader is not None:
-            app[DOWNLOADER] = downloader
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
-        serving = Serving(app, config, door)
+        serving = Serving(self._site(hub, tokens, door, company), config, door)
         return _Parts(hub, live, runner, scheduler, company, serving, sockets, self._running(urls, tokens))
 
     def _company(self, hub: Hub, runner: Runner, live: list[Task]) -> _Company:
@@ -131,17 +127,14 @@ class Server:
         hub.listen(callbacks.hear)
         traffic = Traffic(live)
         hub.listen(traffic.hear)
-        return _Company(durations, callbacks, traffic, assembly.inquiries(self._config, runner))
+        inquiries = assembly.inquiries(self._config, runner)
+        return _Company(durations, callbacks, traffic, inquiries, self._downloader(runner))
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
-        config, hub, scheduler, serving = self._config, parts.hub, parts.scheduler, parts.serving
+        hub, scheduler, serving = parts.hub, parts.scheduler, parts.serving
         group.create_task(hub.journal.run())
         at_work = group.create_task(scheduler.run())
-        care = Upkeep(hub, stalled_after_s=config.scheduler.stalled_after_s, quota=assembly.quota(config, hub))
-        upkeep = group.create_task(care.run())
-        telling = group.create_task(parts.company.callbacks.run())
-        warming = group.create_task(self._warm(parts.runner))
-        recalling = group.create_task(self._recall(parts.company.traffic, hub))
+        beside = [group.create_task(work) for work in self._beside(parts)]
         scheduler.recover(parts.live)
         await serving.open(parts.sockets)
         self._tell_where(parts.running)
@@ -152,7 +145,7 @@ class Server:
         log.info("stopping: streams end and what runs is asked to; a second signal ends it at once")
         serving.refuse_connections()
         hub.bus.close()
-        for task in (warming, recalling, upkeep, telling):
+        for task in beside:
             task.cancel()
         parts.company.inquiries.close()
         scheduler.close()
@@ -160,10 +153,31 @@ class Server:
         await serving.end()
         hub.journal.close()
 
-    def _site(self, hub: Hub, tokens: Tokens, door: Door) -> web.Application:
+    def _downloader(self, runner: Runner) -> Current:
+        """The newest yt-dlp there is, and whatever is newer later."""
+        current = Current(self._data, lambda found: runner.renew(assembly.DOWNLOADS, assembly.downloads(found)))
+        runner.renew(assembly.DOWNLOADS, assembly.downloads(current.release))
+        warn_if_old(current.release)
+        return current
+
+    def _beside(self, parts: _Parts) -> list[Coroutine[Any, Any, None]]:
+        """What goes on beside the work for as long as the server runs, and may be broken off at any moment."""
+        config, hub, company = self._config, parts.hub, parts.company
+        care = Upkeep(hub, stalled_after_s=config.scheduler.stalled_after_s, quota=assembly.quota(config, hub))
+        return [
+            care.run(),
+            company.callbacks.run(),
+            company.downloader.run(),
+            self._recall(company.traffic, hub),
+            self._warm(parts.runner),
+        ]
+
+    def _site(self, hub: Hub, tokens: Tokens, door: Door, company: _Company) -> web.Application:
         guard = Guard(self._config, tokens, addresses(self._config.server))
         app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
         house.furnish(app, self._config, tokens, DIALECTS)
+        downloads.furnish(app, company.inquiries, company.traffic)
+        app[DOWNLOADER] = company.downloader
         return app
 
     async def _kinds(self, runner: Runner, durations: Durations) -> dict[str, Kind]:
@@ -209,6 +223,7 @@ class _Company:
     callbacks: Callbacks
     traffic: Traffic
     inquiries: Inquiries
+    downloader: Current
 
 
 @dataclass(frozen=True, slots=True)
