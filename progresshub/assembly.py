@@ -23,6 +23,7 @@ from progresshub.settings import Config, KindSettings
 from progresshub.store import SqliteStore
 
 DATABASE = "progresshub.db"
+DOWNLOADS = "download"
 
 
 def hub(config: Config, data: Path, kinds: Mapping[str, Kind], clock: Clock) -> Hub:
@@ -41,17 +42,22 @@ def hub(config: Config, data: Path, kinds: Mapping[str, Kind], clock: Clock) -> 
     )
 
 
-def runner(config: Config, url: str, downloader: Release | None) -> Runner:
-    own = (str(downloader.path),) if downloader is not None and downloader.path is not None else ()
+def runner(config: Config, url: str) -> Runner:
     pools = {
         "python": Setup(modules=("progresshub.jobs.demo", *config.python.modules), path=config.python.path),
-        "download": Setup(modules=("progresshub.jobs.ytdlp",), path=own, warmup="progresshub.jobs.ytdlp:warm_up"),
+        DOWNLOADS: downloads(None),
     }
     return Runner(config.runner, config.warm, url=url, pools=pools)
 
 
 def inquiries(config: Config, runner: Runner) -> Inquiries:
     return Inquiries(runner.run, config.inquiries)
+
+
+def downloads(downloader: Release | None) -> Setup:
+    """What their pool imports, with the yt-dlp that it is to use."""
+    path = (str(downloader.path),) if downloader is not None and downloader.path is not None else ()
+    return Setup(modules=("progresshub.jobs.ytdlp",), path=path, warmup="progresshub.jobs.ytdlp:warm_up")
 
 
 def policy(config: Config) -> Policy:

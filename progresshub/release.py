@@ -1,17 +1,19 @@
 """Which yt-dlp downloads use, how old it is, and how a newer one is had without a new server.
 
-Sites break old versions within weeks. An update lies in the data directory and is used from the next start
-on, unless the installed one is newer.
+Sites break old versions within weeks. Updates lie in the data directory, each in a directory of its own, and
+the newest of all is used, be it one of them or the installed one.
 """
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +24,10 @@ log = logging.getLogger(__name__)
 
 DIRECTORY = "yt-dlp"
 OLD_DAYS = 60
+LOOK_EVERY_S = 30.0
 UPDATE_S = 600.0
+KEPT = 2
+"""Versions that are kept."""
 
 _VERSION = re.compile(r"^__version__ = ['\"]([\d.]+)['\"]", re.MULTILINE)
 
@@ -52,10 +57,32 @@ class Release(NamedTuple):
         return tuple(int(number) for number in self.version.split(".") if number)
 
 
+class Current:
+    """The one that is used now; `renew` is called with another when there is one."""
+
+    def __init__(self, data: Path, renew: Callable[[Release | None], None]) -> None:
+        self.release = chosen(data)
+        self._data = data
+        self._renew = renew
+
+    async def run(self) -> None:
+        """Look for updates until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self.look()
+
+    def look(self) -> None:
+        found = chosen(self._data)
+        if found != self.release:
+            self.release = found
+            log.info("downloads use yt-dlp %s from now on", found.version if found else "no more")
+            self._renew(found)
+
+
 def chosen(data: Path) -> Release | None:
     """The newest there is, without importing any; None where there is none at all."""
-    own, installed = _at(data / DIRECTORY), _installed()
-    return max((one for one in (own, installed) if one is not None), key=lambda one: one.numbers, default=None)
+    found = [*_own(data), _installed()]
+    return max((one for one in found if one is not None), key=lambda one: one.numbers, default=None)
 
 
 def warn_if_old(release: Release | None) -> None:
@@ -66,20 +93,24 @@ def warn_if_old(release: Release | None) -> None:
 
 
 def update(data: Path) -> Release:
-    """Install the newest yt-dlp into the data directory; what was there before stays until it is complete."""
-    new, old = data / f"{DIRECTORY}.new", data / f"{DIRECTORY}.old"
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    """Install the newest yt-dlp into the data directory, beside what is there.
+
+    The one before is kept as well: a running server still reads from it.
+    """
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = data / DIRECTORY / ".new"
+    shutil.rmtree(new, ignore_errors=True)
     _install(new)
     release = _at(new)
     if release is None:
         raise UpdateFailed(reason="what was installed has no version")
-    place = data / DIRECTORY
+    place = new.with_name(release.version)
     if place.exists():
-        place.rename(old)
-    new.rename(place)
-    shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(new)
+    else:
+        new.rename(place)
+    for old in sorted(_own(data), key=lambda one: one.numbers)[:-KEPT]:
+        shutil.rmtree(data / DIRECTORY / old.version, ignore_errors=True)
     return Release(release.version, place)
 
 
@@ -95,6 +126,14 @@ def _install(place: Path) -> None:
     if done.returncode:
         last = (done.stderr.strip() or "pip said nothing").splitlines()[-1]
         raise UpdateFailed(reason=last)
+
+
+def _own(data: Path) -> list[Release]:
+    try:
+        places = [place for place in (data / DIRECTORY).iterdir() if not place.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    return [release for place in places if (release := _at(place)) is not None]
 
 
 def _installed() -> Release | None:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from progresshub import __version__, assembly, release
+from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS, downloads
@@ -39,6 +39,7 @@ from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
 from progresshub.model import Task
 from progresshub.processes.runner import Runner
+from progresshub.release import Current, warn_if_old
 from progresshub.scheduler import Scheduler
 from progresshub.traffic import Traffic
 from progresshub.upkeep import Upkeep
@@ -100,9 +101,7 @@ class Server:
         for listening in sockets:
             stack.callback(listening.close)
         urls = tuple(map(url, sockets))
-        downloader = release.chosen(self._data)
-        release.warn_if_old(downloader)
-        runner = assembly.runner(config, urls[0], downloader)
+        runner = assembly.runner(config, urls[0])
         await runner.start()
         stack.push_async_callback(runner.close)
         kinds.update(await self._kinds(runner))
@@ -112,13 +111,13 @@ class Server:
         inquiries, traffic = assembly.inquiries(config, runner), Traffic(live)
         hub.listen(traffic.hear)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
-        app = self._site(hub, tokens, door)
+        downloader = self._downloader(runner)
+        app = self._site(hub, tokens, door, downloader)
         downloads.furnish(app, inquiries, traffic)
-        if downloader is not None:
-            app[DOWNLOADER] = downloader
         serving = Serving(app, config, door)
         stack.callback((self._data / WHERE).unlink, missing_ok=True)
-        return _Parts(hub, live, runner, scheduler, inquiries, traffic, serving, sockets, self._running(urls, tokens))
+        running = self._running(urls, tokens)
+        return _Parts(hub, live, runner, scheduler, inquiries, traffic, serving, sockets, running, downloader)
 
     async def _work(self, parts: _Parts, group: asyncio.TaskGroup, started: Callable[[Running], None]) -> None:
         config, hub, scheduler, serving = self._config, parts.hub, parts.scheduler, parts.serving
@@ -128,6 +127,7 @@ class Server:
         upkeep = group.create_task(care.run())
         warming = group.create_task(self._warm(parts.runner))
         recalling = group.create_task(self._recall(parts.traffic, hub))
+        updates = group.create_task(parts.downloader.run())
         scheduler.recover(parts.live)
         await serving.open(parts.sockets)
         self._tell_where(parts.running)
@@ -138,7 +138,7 @@ class Server:
         log.info("stopping: streams end and what runs is asked to; a second signal ends it at once")
         serving.refuse_connections()
         hub.bus.close()
-        for task in (warming, recalling, upkeep):
+        for task in (warming, recalling, updates, upkeep):
             task.cancel()
         parts.inquiries.close()
         scheduler.close()
@@ -146,10 +146,18 @@ class Server:
         await serving.end()
         hub.journal.close()
 
-    def _site(self, hub: Hub, tokens: Tokens, door: Door) -> web.Application:
+    def _downloader(self, runner: Runner) -> Current:
+        """The newest yt-dlp there is, and whatever is newer later."""
+        current = Current(self._data, lambda found: runner.renew(assembly.DOWNLOADS, assembly.downloads(found)))
+        runner.renew(assembly.DOWNLOADS, assembly.downloads(current.release))
+        warn_if_old(current.release)
+        return current
+
+    def _site(self, hub: Hub, tokens: Tokens, door: Door, downloader: Current) -> web.Application:
         guard = Guard(self._config, tokens, addresses(self._config.server))
         app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
         house.furnish(app, self._config, tokens, DIALECTS)
+        app[DOWNLOADER] = downloader
         return app
 
     async def _kinds(self, runner: Runner) -> dict[str, Kind]:
@@ -208,6 +216,7 @@ class _Parts:
     serving: Serving
     sockets: list[socket.socket]
     running: Running
+    downloader: Current
 
 
 def _make_private(directory: Path) -> None:

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from progresshub import release
 from tests import serving
 from tests.egress.canary import canary
 from tests.faults.shop import left_of
 from tests.media import File, Gate, Media, media_server
-from tests.wait import until
+from tests.wait import PATIENCE_S, until
 
 CONTENT = random.Random(3).randbytes(3_000_000)
 HALF = len(CONTENT) // 2
@@ -204,25 +205,29 @@ async def test_the_quota_takes_the_files_of_the_oldest(media: Media, tmp_path: P
 
     async with serving.serving(data, *flags(media, f"downloads.quota_bytes={len(CONTENT)}")) as client:
         left: list[Any] = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             while sum(bool(files) for files in left) != 1:
                 left = [(await client.get(f"/api/v1/tasks/{task_id}/files"))["files"] for task_id in ids]
 
     assert sum(len(files) for files in left) == 1
 
 
-async def test_an_updated_yt_dlp_is_the_one_that_is_used(tmp_path: Path) -> None:
-    package = tmp_path / "data" / "yt-dlp" / "yt_dlp"
-    package.mkdir(parents=True)
-    (package / "version.py").write_text("__version__ = '2999.01.01'\n")
-    (package / "__init__.py").write_text("raise ImportError('this is the update')\n")
-
+async def test_an_updated_yt_dlp_is_used_without_a_new_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "LOOK_EVERY_S", 0.01)
+    package = tmp_path / "data" / "yt-dlp" / "2999.01.01" / "yt_dlp"
+    body = {"url": "http://127.0.0.1:1/"}
     async with serving.serving(tmp_path / "data") as client:
-        task = await client.ended(await client.submit("download", {"url": "http://127.0.0.1:1/"}, max_retries=0))
-        health = await client.get("/health")
+        before = await client.ended(await client.submit("download", body, max_retries=0))
+        package.mkdir(parents=True)
+        (package / "__init__.py").write_text("raise ImportError('this is the update')\n")
+        (package / "version.py").write_text("__version__ = '2999.01.01'\n")
+        async with asyncio.timeout(PATIENCE_S):
+            while (health := await client.get("/health"))["downloader"]["version"] != "2999.01.01":
+                pass
+        after = await client.ended(await client.submit("download", body, max_retries=0))
 
-    assert "this is the update" in task["error"]["message"]
-    assert health["downloader"]["version"] == "2999.01.01"
+    assert before["error"]["type"] == "private_address"
+    assert "this is the update" in after["error"]["message"]
     assert health["downloader"]["age_days"] < 0
 
 

@@ -52,11 +52,11 @@ def test_without_an_update_the_installed_one_is_used(tmp_path: Path) -> None:
 
 def test_an_update_is_used_while_it_is_the_newer_one(tmp_path: Path) -> None:
     for name, version in (("newer", "2999.01.02"), ("older", "2020.12.31")):
-        lay(tmp_path / name / release.DIRECTORY, version)
+        lay(tmp_path / name / release.DIRECTORY / version, version)
 
     newer, older = release.chosen(tmp_path / "newer"), release.chosen(tmp_path / "older")
 
-    assert newer == Release("2999.01.02", tmp_path / "newer" / release.DIRECTORY)
+    assert newer == Release("2999.01.02", tmp_path / "newer" / release.DIRECTORY / "2999.01.02")
     assert older == Release(INSTALLED, None)
 
 
@@ -78,26 +78,27 @@ def test_an_old_one_is_warned_of(version: str | None, warned: str, caplog: pytes
     assert bool(caplog.text) == bool(warned)
 
 
-def test_an_update_takes_the_place_of_the_one_before(shelf: Path, tmp_path: Path) -> None:
+def test_the_newest_update_is_used_and_the_one_before_is_kept(shelf: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     updates = []
-    for version in ("2998.1.1", "2999.1.1"):
+    for version in ("2997.1.1", "2998.1.1", "2999.1.1", "2999.1.1"):
         wheel(shelf, version)
         updates.append(release.update(data))
 
-    assert [update.version for update in updates] == ["2998.1.1", "2999.1.1"]
-    assert release.chosen(data) == updates[1]
-    assert [path.name for path in data.iterdir()] == [release.DIRECTORY]
+    assert [update.version for update in updates] == ["2997.1.1", "2998.1.1", "2999.1.1", "2999.1.1"]
+    assert release.chosen(data) == updates[-1]
+    assert sorted(path.name for path in (data / release.DIRECTORY).iterdir()) == ["2998.1.1", "2999.1.1"]
 
 
 def test_an_update_that_fails_leaves_the_one_before(shelf: Path, tmp_path: Path) -> None:
-    lay(tmp_path / "data" / release.DIRECTORY, "2998.01.01")
+    before = tmp_path / "data" / release.DIRECTORY / "2998.01.01"
+    lay(before, "2998.01.01")
 
     with pytest.raises(UpdateFailed) as caught:
         release.update(tmp_path / "data")
 
     assert "yt-dlp" in caught.value.message
-    assert release.chosen(tmp_path / "data") == Release("2998.01.01", tmp_path / "data" / release.DIRECTORY)
+    assert release.chosen(tmp_path / "data") == Release("2998.01.01", before)
 
 
 def test_the_command_says_what_it_got(shelf: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def _update(data: Path) -> int:
     chosen = release.chosen(data)
     print(updated.version)
     used = "used" if chosen == updated else f"not used, for {chosen.version if chosen else 'none'} is installed"
-    print(f"it lies in {updated.path} and is {used} from the server's next start on", file=sys.stderr)
+    print(f"it lies in {updated.path} and is {used} within half a minute", file=sys.stderr)
     return 0
 
 

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from progresshub.errors import HubError
 from progresshub.hub import Hub
-from progresshub.release import Release
+from progresshub.release import Current
 from progresshub.settings import Config
 
 Q = TypeVar("Q")
@@ -22,8 +22,8 @@ B = TypeVar("B")
 
 Scope = Literal["read", "submit", "command", "admin"]
 
-DOWNLOADER = web.AppKey("downloader", Release)
-"""The yt-dlp that downloads use; not there where there is none."""
+DOWNLOADER = web.AppKey("downloader", Current)
+"""The yt-dlp that downloads use."""
 
 JSON = "application/json"
 TEXT = "text/plain"

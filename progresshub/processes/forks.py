@@ -31,11 +31,12 @@ REPORT_BYTES = 4_096
 
 
 class Worker:
-    """The server's side of a forked worker."""
+    """The server's side of a forked worker. `renewals` counts those of its pool before it was forked."""
 
     def __init__(self, child: Child, output_fd: int, channel_fd: int) -> None:
         self.child = child
         self.served = 0
+        self.renewals = 0
         self.idle_since_s = 0.0
         self.output = Channel(output_fd)
         self.reports = Channel(channel_fd, REPORT_BYTES)

@@ -78,6 +78,12 @@ class Runner:
         except PoolFailed as error:
             raise StartupError(reason=error.message) from None
 
+    def renew(self, pool: str, setup: Setup) -> None:
+        """Have a pool import something else from now on."""
+        self._setups[pool] = setup
+        if pool in self._pools:
+            self._pools[pool].renew(setup)
+
     async def run(self, launch: Launch, job: Job) -> Outcome:
         """Do the job and say how it ended; nothing of it lives then."""
         if job.stop.requested:

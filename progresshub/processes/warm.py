@@ -57,6 +57,7 @@ class Pool:
         self._starting: list[asyncio.Future[None]] = []
         self._idle: list[Worker] = []
         self._forking = 0
+        self._renewals = 0
         self._deaths = 0
         self._failure: PoolFailed | None = None
         self._failed_until_s = 0.0
@@ -86,7 +87,7 @@ class Pool:
     def give_back(self, worker: Worker) -> None:
         """Take a worker that is free again."""
         worker.detach()
-        if worker.child.exit_code is not None:
+        if worker.child.exit_code is not None or worker.renewals < self._renewals:
             self._forget(worker)
             return
         worker.child.on_exit = lambda: self._forget(worker)
@@ -94,6 +95,20 @@ class Pool:
             worker.idle_since_s = time.monotonic()
             self._idle.append(worker)
             self._watch_idle()
+
+    def renew(self, setup: Setup) -> None:
+        """Import something else from now on; who is at work stays at it, and who waits gets a new worker."""
+        self._setup = setup
+        self._renewals += 1
+        self._failed_until_s = 0.0
+        while self._idle:
+            self._end(self._idle.pop())
+        if self._forks is not None:
+            self._forks.close()
+            self._forks = None
+            self._forking = 0
+            if self._waiting or self._starting:
+                self._ensure_forks()
 
     def hear(self) -> None:
         """Learn of workers forked meanwhile."""
@@ -121,6 +136,7 @@ class Pool:
     def on_worker(self, worker: Worker) -> None:
         self._deaths = 0
         self._forking -= 1
+        worker.renewals = self._renewals
         self._limit(worker.child.pid)
         self.give_back(worker)
         self._order_forks()

@@ -15,7 +15,7 @@ from progresshub.edge.routes import DOWNLOADER, Call, Route
 from progresshub.edge.wire import reply
 from progresshub.persistence import Place
 from progresshub.queues import Queue
-from progresshub.release import Release
+from progresshub.release import Current
 
 
 class Stats(msgspec.Struct):
@@ -107,7 +107,8 @@ async def show_health(call: Call[None, None]) -> web.Response:
     return reply(health, 200 if well else 503)
 
 
-def _downloader(release: Release | None) -> Downloader | None:
+def _downloader(current: Current | None) -> Downloader | None:
+    release = current.release if current is not None else None
     return None if release is None else Downloader(release.version, release.age_days())
 
 
