@@ -181,7 +181,8 @@ class Reporter:
         fields, self._waiting = self._waiting, {}
         if fields:
             self._said = {**self._said, **fields}
-            self._not_before_s = time.monotonic() + self._gap_s
+            if "percent" in fields or "current" in fields:
+                self._not_before_s = time.monotonic() + self._gap_s
             self._write(encode(fields) + mark)
 
     def _write(self, line: bytes) -> None:

@@ -111,6 +111,16 @@ def test_a_new_stage_or_message_does_not_wait(pipe: Pipe) -> None:
     assert [(line["percent"], line["stage"]) for line in pipe.said()] == [(1, "a"), (2, "b"), (2, "b")]
 
 
+def test_the_first_figure_of_a_stage_does_not_wait_for_the_stage(pipe: Pipe) -> None:
+    reporter = Reporter(pipe.writing)
+
+    reporter.report(stage="fetch", message="a film")
+    reporter.report(current=10)
+    reporter.report(current=20)
+
+    assert [line.get("current") for line in pipe.said()] == [None, 10.0]
+
+
 def test_what_waits_is_sent_together_with_the_next_word(pipe: Pipe) -> None:
     reporter = Reporter(pipe.writing)
     reporter.report(1)
@@ -173,6 +183,7 @@ def test_steps_are_declared_entered_and_ended(pipe: Pipe) -> None:
 
     assert [(line.get("step"), line.get("status")) for line in pipe.said()] == [
         (None, None),
+        ("fetch", None),
         ("fetch", None),
         ("fetch", "done"),
         ("encode", None),
