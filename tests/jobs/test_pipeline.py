@@ -353,7 +353,10 @@ async def test_the_example_of_the_settings_makes_a_film_small(tmp_path: Path) ->
     tables = re.findall(r"^# (\[\[?(?:commands|pipelines)\..*\n(?:# .*\n)*)", template(), re.MULTILINE)
     file = tmp_path / "config.toml"
     file.write_text(re.sub("^# ", "", "".join(tables), flags=re.MULTILINE))
-    async with media_server() as media, serving(tmp_path / "data", file=file) as client:
+    async with (
+        media_server() as media,
+        serving(tmp_path / "data", "downloads.allow_private=true", file=file) as client,
+    ):
         inputs = {"url": media.add("film.mp4", File(content=film))}
         task = await client.ended(await client.submit("pipeline", {"name": "transcode", "inputs": inputs}))
         files = await client.get(f"/api/v1/tasks/{task['id']}/files")
