@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import socket
 
-from progresshub.egress.addresses import is_public
+from progresshub.addresses import is_public
 from progresshub.egress.request import END, MOST_BYTES, Refused
 from progresshub.egress.rules import Rules, Upstream
 
