@@ -27,8 +27,8 @@ import orjson
 from aiohttp import web
 
 from progresshub.model import Event, EventId, EventType, Progress, Spec, State, Task
-from progresshub.persistence import Batch, Change
-from progresshub.store import SqliteStore
+from progresshub.storage.persistence import Batch, Change
+from progresshub.storage.sqlite import SqliteStore
 
 FUNCTION = """
 from progresshub import Context, task

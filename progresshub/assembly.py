@@ -9,24 +9,24 @@ from typing import Any
 
 from progresshub.bus import Bus, Limits
 from progresshub.clock import Clock
-from progresshub.durations import Durations
 from progresshub.errors import InvalidConfig, StartupError
 from progresshub.files import Files
-from progresshub.hub import Hub
-from progresshub.inquiries import Inquiries
 from progresshub.jobs import pipeline
 from progresshub.jobs.builtin import builtin_kinds
 from progresshub.jobs.python import kinds_from, pipelines_from
 from progresshub.kinds import Kind
-from progresshub.memory import MemoryStore
-from progresshub.persistence import Store
 from progresshub.processes.runner import Runner, Setup
-from progresshub.queues import Queue, Queues
-from progresshub.quota import Quota
+from progresshub.registry.durations import Durations
+from progresshub.registry.hub import Hub
+from progresshub.registry.queues import Queue, Queues
 from progresshub.release import Release
-from progresshub.scheduler import Policy
+from progresshub.scheduling.inquiries import Inquiries
+from progresshub.scheduling.quota import Quota
+from progresshub.scheduling.scheduler import Policy
 from progresshub.settings import Config, KindSettings
-from progresshub.store import SqliteStore
+from progresshub.storage.memory import MemoryStore
+from progresshub.storage.persistence import Store
+from progresshub.storage.sqlite import SqliteStore
 
 DATABASE = "progresshub.db"
 DOWNLOADS = "download"

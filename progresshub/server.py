@@ -26,7 +26,6 @@ from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS, downloads
 from progresshub.dialects.executions import words
-from progresshub.durations import Durations
 from progresshub.edge import house
 from progresshub.edge.app import Site
 from progresshub.edge.callbacks import Callbacks
@@ -36,16 +35,17 @@ from progresshub.edge.routes import DOWNLOADER
 from progresshub.edge.serving import Serving
 from progresshub.edge.tokens import Tokens
 from progresshub.errors import HubError, StartupError
-from progresshub.hub import Hub
-from progresshub.inquiries import Inquiries
 from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
 from progresshub.model import Event, EventType, Task
 from progresshub.processes.runner import Runner
+from progresshub.registry.durations import Durations
+from progresshub.registry.hub import Hub
+from progresshub.registry.traffic import Traffic
 from progresshub.release import Current, warn_if_old
-from progresshub.scheduler import Scheduler
-from progresshub.traffic import Traffic
-from progresshub.upkeep import Upkeep
+from progresshub.scheduling.inquiries import Inquiries
+from progresshub.scheduling.scheduler import Scheduler
+from progresshub.scheduling.upkeep import Upkeep
 
 log = logging.getLogger("progresshub")
 

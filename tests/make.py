@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 
 from progresshub.model import Event, EventId, EventType, Progress, Spec, State, Task
-from progresshub.persistence import Batch, Change
+from progresshub.storage.persistence import Batch, Change
 
 
 def spec(seq: int = 1, **given: Any) -> Spec:

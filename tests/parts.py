@@ -12,12 +12,12 @@ from progresshub.bus import Bus, Encoding
 from progresshub.clock import Clock
 from progresshub.errors import HubError
 from progresshub.files import Files
-from progresshub.hub import Hub
 from progresshub.kinds import Await, Call, Kind
-from progresshub.memory import MemoryStore
 from progresshub.model import Event
-from progresshub.persistence import Batch, Store
-from progresshub.queues import Queue, Queues
+from progresshub.registry.hub import Hub
+from progresshub.registry.queues import Queue, Queues
+from progresshub.storage.memory import MemoryStore
+from progresshub.storage.persistence import Batch, Store
 
 
 class HandClock(Clock):

@@ -16,7 +16,7 @@ from progresshub.edge.guard import Guard
 from progresshub.edge.routes import Call, Dialect, Route
 from progresshub.edge.wire import read, read_query
 from progresshub.errors import HubError, InvalidRequest, TooLarge, TooSlow, Unavailable, UnknownPath, WrongMethod
-from progresshub.hub import Hub
+from progresshub.registry.hub import Hub
 from progresshub.settings import Config
 from progresshub.supervisor import supervised
 

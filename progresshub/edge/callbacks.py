@@ -18,8 +18,8 @@ import aiohttp
 
 from progresshub.edge.outward import refusal_of, session
 from progresshub.errors import HubError, UnknownTask
-from progresshub.hub import Hub
 from progresshub.model import Event, EventType, Task
+from progresshub.registry.hub import Hub
 from progresshub.settings import Callbacks as Settings
 
 log = logging.getLogger(__name__)

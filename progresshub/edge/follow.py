@@ -7,7 +7,7 @@ import asyncio
 from aiohttp import web
 
 from progresshub.errors import UnknownTask
-from progresshub.hub import Hub
+from progresshub.registry.hub import Hub
 
 LOOK_EVERY_S = 0.2
 READ_BYTES = 65_536

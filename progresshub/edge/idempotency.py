@@ -7,7 +7,7 @@ from hashlib import blake2b
 from aiohttp import web
 
 from progresshub.errors import InvalidRequest
-from progresshub.submission import IdempotencyKey
+from progresshub.registry.submission import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 MOST_CHARS = 255

@@ -11,9 +11,9 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from progresshub import __version__
-from progresshub.hub import Hub
 from progresshub.model import State
-from progresshub.persistence import Place
+from progresshub.registry.hub import Hub
+from progresshub.storage.persistence import Place
 
 __all__ = ["CONTENT_TYPE_LATEST", "exposition"]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from progresshub.edge.sse import Frames, Stream, lines
-from progresshub.hub import Hub
 from progresshub.model import Event, EventId, EventType, Task
-from progresshub.persistence import ENTRIES
+from progresshub.registry.hub import Hub
+from progresshub.storage.persistence import ENTRIES
 
 PIECE = 500
 

@@ -13,7 +13,7 @@ from typing import Any, Generic, Literal, TypeVar
 from aiohttp import web
 
 from progresshub.errors import HubError
-from progresshub.hub import Hub
+from progresshub.registry.hub import Hub
 from progresshub.release import Current
 from progresshub.settings import Config
 

@@ -16,12 +16,12 @@ from aiohttp.test_utils import make_mocked_request
 
 from progresshub.dialects.downloads.progress import TRAFFIC, WindowQuery, bandwidth
 from progresshub.edge.routes import Call
-from progresshub.hub import Hub
 from progresshub.model import EventType, Progress, State
 from progresshub.protocol import Report
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
+from progresshub.registry.traffic import Traffic
 from progresshub.settings import Config
-from progresshub.submission import Submission
-from progresshub.traffic import Traffic
 from tests import make
 from tests.parts import HandClock, a_hub
 from tests.serving import Client, serving

@@ -17,8 +17,8 @@ from progresshub.dialects.downloads.refusals import (
     refuse,
 )
 from progresshub.errors import HubError
-from progresshub.inquiries import BadAddress
 from progresshub.model import State
+from progresshub.scheduling.inquiries import BadAddress
 from progresshub.states import IllegalEvent
 
 

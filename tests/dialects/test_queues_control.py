@@ -12,8 +12,8 @@ from typing import Any
 import orjson
 import pytest
 
-from progresshub import upkeep
 from progresshub.edge.tokenfile import local_token
+from progresshub.scheduling import upkeep
 from tests.serving import Client, serving
 
 UNKNOWN = "f47ac10b-58cc-4372-a567-0e02b2c3d479"

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from progresshub.errors import Unavailable
-from progresshub.store import SqliteStore
+from progresshub.storage.sqlite import SqliteStore
 from tests.serving import Client, Event, Stream, serving
 from tests.wait import PATIENCE_S
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from progresshub import upkeep
+from progresshub.scheduling import upkeep
 from tests.serving import Client, serving
 
 EXAMPLE = {

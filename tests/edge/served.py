@@ -18,7 +18,7 @@ from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard
 from progresshub.edge.routes import Dialect
 from progresshub.edge.tokens import Tokens
-from progresshub.hub import Hub
+from progresshub.registry.hub import Hub
 from progresshub.settings import Config, Server
 from tests.parts import a_hub
 

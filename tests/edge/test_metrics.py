@@ -10,11 +10,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from progresshub import __version__
 from progresshub.edge.metrics import MOST_QUEUES, OTHER, by_queue, exposition
 from progresshub.errors import StorageFull
-from progresshub.hub import Hub
 from progresshub.model import State
-from progresshub.persistence import Place
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
 from progresshub.settings import Config, Token
-from progresshub.submission import Submission
+from progresshub.storage.persistence import Place
 from tests.edge.served import served
 from tests.parts import Disk, HandClock, a_hub
 

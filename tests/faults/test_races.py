@@ -23,12 +23,12 @@ from progresshub.errors import (
     StorageFull,
     UnknownTask,
 )
-from progresshub.hub import Hub
 from progresshub.kinds import Launch, Outcome
 from progresshub.model import Event, EventType, Failure
 from progresshub.processes.runner import Job, Runner
-from progresshub.scheduler import Policy, Scheduler
-from progresshub.submission import Submission
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
+from progresshub.scheduling.scheduler import Policy, Scheduler
 from tests.faults import audit
 from tests.parts import Disk, HandClock, a_hub
 from tests.wait import until
@@ -160,7 +160,7 @@ class Crowd:
 
 @pytest.mark.timeout(INTERLEAVINGS / 10)
 async def test_every_interleaving_is_legal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("progresshub.journal.TRY_AGAIN_S", 0.0)
+    monkeypatch.setattr("progresshub.registry.journal.TRY_AGAIN_S", 0.0)
     told: Counter[str] = Counter()
     for seed in range(INTERLEAVINGS):
         crowd = await _interleave(tmp_path, seed)

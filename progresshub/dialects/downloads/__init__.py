@@ -5,8 +5,8 @@ from aiohttp import web
 from progresshub.dialects.downloads import about, progress, sites, stream, tasks
 from progresshub.dialects.downloads.refusals import refuse
 from progresshub.edge.routes import Dialect
-from progresshub.inquiries import Inquiries
-from progresshub.traffic import Traffic
+from progresshub.registry.traffic import Traffic
+from progresshub.scheduling.inquiries import Inquiries
 
 DOWNLOADS = Dialect(
     name="downloads",

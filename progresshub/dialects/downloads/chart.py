@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from progresshub.dialects.downloads import words
 from progresshub.model import Event, Task
-from progresshub.traffic import counted
+from progresshub.registry.traffic import counted
 
 
 class Sample(NamedTuple):

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from progresshub.dialects.downloads import words
-from progresshub.hub import Hub
 from progresshub.model import State, Task
+from progresshub.registry.hub import Hub
 
 
 @dataclass(slots=True)

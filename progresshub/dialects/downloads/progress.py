@@ -15,10 +15,10 @@ from progresshub.dialects.downloads.refusals import FeatureOff
 from progresshub.edge.routes import Call, Handler, Route
 from progresshub.edge.wire import reply
 from progresshub.errors import InvalidField
-from progresshub.hub import Hub
 from progresshub.model import FIRST, EventId, Task
-from progresshub.persistence import ENTRIES, Filter
-from progresshub.traffic import Traffic
+from progresshub.registry.hub import Hub
+from progresshub.registry.traffic import Traffic
+from progresshub.storage.persistence import ENTRIES, Filter
 
 TRAFFIC = web.AppKey("traffic", Traffic)
 

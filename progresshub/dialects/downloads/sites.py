@@ -11,8 +11,8 @@ from aiohttp import web
 from progresshub.dialects.downloads.refusals import UnknownSubtitles
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
-from progresshub.inquiries import BadAddress, Inquiries
 from progresshub.kinds import Call as Launch
+from progresshub.scheduling.inquiries import BadAddress, Inquiries
 
 INQUIRIES = web.AppKey("inquiries", Inquiries)
 

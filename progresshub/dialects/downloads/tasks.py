@@ -18,11 +18,11 @@ from progresshub.edge.idempotency import idempotency
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
 from progresshub.errors import InvalidRequest, TooLarge, UnknownFile
-from progresshub.hub import Hub
 from progresshub.jobs.download import Download
 from progresshub.model import State, Task
-from progresshub.persistence import Accepted
-from progresshub.submission import Submission
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
+from progresshub.storage.persistence import Accepted
 
 ORIGIN = "downloads"
 QUEUE = "default"

@@ -14,8 +14,8 @@ from msgspec import UNSET, UnsetType
 from progresshub.edge.redact import redact_text
 from progresshub.edge.wire import encode
 from progresshub.model import Event, EventType, Progress, State, Task
-from progresshub.persistence import tenths
-from progresshub.traffic import BYTES, counted
+from progresshub.registry.traffic import BYTES, counted
+from progresshub.storage.persistence import tenths
 
 PENDING, DOWNLOADING, PROCESSING = "pending", "downloading", "processing"
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"

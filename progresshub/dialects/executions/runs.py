@@ -17,10 +17,10 @@ from progresshub.edge.outward import refusal_of
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
 from progresshub.errors import Forbidden, InvalidField, NotCancellable, UnknownKind, UnknownTask
-from progresshub.hub import Hub
 from progresshub.model import State, Task
-from progresshub.persistence import Filter, place
-from progresshub.submission import Submission
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
+from progresshub.storage.persistence import Filter, place
 
 WINDOW = 5_000
 """Of how many of the newest executions a list is sorted or chosen by what the store keeps no order of."""

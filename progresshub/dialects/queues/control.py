@@ -13,9 +13,9 @@ from progresshub.clock import rfc3339
 from progresshub.dialects.queues.words import STATE
 from progresshub.edge.routes import DOWNLOADER, Call, Route
 from progresshub.edge.wire import reply
-from progresshub.persistence import Place
-from progresshub.queues import Queue
+from progresshub.registry.queues import Queue
 from progresshub.release import Current
+from progresshub.storage.persistence import Place
 
 
 class Stats(msgspec.Struct):

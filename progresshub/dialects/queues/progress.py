@@ -16,10 +16,10 @@ from progresshub.edge.replay import ending, replay
 from progresshub.edge.routes import JSON, TEXT, Call, Route
 from progresshub.edge.wire import event_id, reply
 from progresshub.errors import InvalidField, InvalidRequest, NoProgress
-from progresshub.hub import Hub
 from progresshub.model import FINAL, FIRST, Event, EventId, EventType, State, Task
-from progresshub.persistence import ENTRIES, Filter, place
 from progresshub.protocol import Report, parse, parse_text
+from progresshub.registry.hub import Hub
+from progresshub.storage.persistence import ENTRIES, Filter, place
 
 PAGE = 1_000
 MOST_STREAMED = 10

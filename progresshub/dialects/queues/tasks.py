@@ -15,8 +15,8 @@ from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import duration_ms, reply, time_ms
 from progresshub.errors import Forbidden, HubError, InvalidField, InvalidRequest, TooLarge, UnknownTask
 from progresshub.model import State, Task
-from progresshub.persistence import Accepted, Filter
-from progresshub.submission import Submission
+from progresshub.registry.submission import Submission
+from progresshub.storage.persistence import Accepted, Filter
 
 ORIGIN = "queues"
 DEFAULT_QUEUE = "default"

@@ -13,7 +13,7 @@ from progresshub.edge.sse import Frame
 from progresshub.edge.wire import duration, encode, reply
 from progresshub.errors import HubError
 from progresshub.model import Event, EventId, EventType, Progress, State, Step, Task
-from progresshub.persistence import ENTRIES
+from progresshub.storage.persistence import ENTRIES
 
 STATE = {
     State.SCHEDULED: "scheduled",

@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from progresshub import journal
 from progresshub.errors import (
     DuplicateTask,
     IdempotencyMismatch,
@@ -23,12 +22,13 @@ from progresshub.errors import (
     UnknownKind,
     UnknownTask,
 )
-from progresshub.hub import Hub
 from progresshub.kinds import Outcome
 from progresshub.model import Event, EventType, Failure, State, StepState, Task
-from progresshub.persistence import Filter, Place, short
 from progresshub.protocol import Report, StepPlan
-from progresshub.submission import IdempotencyKey, Submission
+from progresshub.registry import journal
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import IdempotencyKey, Submission
+from progresshub.storage.persistence import Filter, Place, short
 from tests.parts import WORDS, Disk, HandClock, Sink, a_hub, kind
 from tests.wait import until
 

@@ -21,7 +21,7 @@ import msgspec
 
 from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.model import Event, EventId, EventType, Spec, Task
-from progresshub.persistence import THINNED, Accepted, Page, Reach, holds, tokens, words
+from progresshub.storage.persistence import THINNED, Accepted, Page, Reach, holds, tokens, words
 
 SCHEMA = 1
 LOOKED_AT = 500
@@ -114,7 +114,7 @@ def check_version(db: sqlite3.Connection, path: Path) -> None:
 
 def create(db: sqlite3.Connection) -> None:
     """The tables of schema 1, in the transaction that is open."""
-    script = files("progresshub").joinpath("schema.sql").read_text()
+    script = files("progresshub.storage").joinpath("schema.sql").read_text()
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line

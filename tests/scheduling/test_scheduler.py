@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from progresshub.errors import HubError, InvalidPayload
-from progresshub.hub import Hub
 from progresshub.kinds import Await, Spawn
 from progresshub.model import State, Task
 from progresshub.processes.runner import Runner, RunnerSettings, WarmSettings
-from progresshub.scheduler import Policy, Scheduler
-from progresshub.submission import Submission
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
+from progresshub.scheduling.scheduler import Policy, Scheduler
 from tests.parts import HandClock, a_hub, kind
 from tests.wait import PATIENCE_S, until
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from progresshub.kinds import Lane
 from progresshub.model import Spec
-from progresshub.queues import Queues
+from progresshub.registry.queues import Queues
 
 
 class Turn(NamedTuple):

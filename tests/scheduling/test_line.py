@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from progresshub.kinds import Lane
-from progresshub.line import Line, Turn
-from progresshub.queues import Queue, Queues
+from progresshub.registry.queues import Queue, Queues
+from progresshub.scheduling.line import Line, Turn
 from tests import make
 
 

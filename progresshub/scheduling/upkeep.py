@@ -9,9 +9,9 @@ import asyncio
 import logging
 
 from progresshub.errors import HubError
-from progresshub.hub import Hub
 from progresshub.model import EventId, State
-from progresshub.quota import Quota
+from progresshub.registry.hub import Hub
+from progresshub.scheduling.quota import Quota
 
 log = logging.getLogger(__name__)
 

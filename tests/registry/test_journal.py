@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from progresshub import journal as rules
 from progresshub.errors import StorageFull
-from progresshub.journal import Journal
 from progresshub.model import FIRST, Event, EventId, EventType, State, Task
-from progresshub.persistence import Accepted, Answer, Place, place
+from progresshub.registry import journal as rules
+from progresshub.registry.journal import Journal
+from progresshub.storage.persistence import Accepted, Answer, Place, place
 from tests import make
 from tests.parts import Disk, HandClock
 from tests.wait import PATIENCE_S, until

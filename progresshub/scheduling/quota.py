@@ -10,8 +10,8 @@ import asyncio
 import logging
 
 from progresshub.errors import UnknownTask
-from progresshub.hub import Hub
 from progresshub.model import State, Task
+from progresshub.registry.hub import Hub
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from progresshub.model import FIRST, Event, EventId, EventType, Task
-from progresshub.persistence import (
+from progresshub.storage.persistence import (
     THINNED,
     Answer,
     Batch,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from progresshub.memory import MemoryStore
 from progresshub.model import Event, EventId, EventType, Progress, State, Task
-from progresshub.traffic import LONGEST_MS, PIECE, SLICE_MS, Traffic
+from progresshub.registry.traffic import LONGEST_MS, PIECE, SLICE_MS, Traffic
+from progresshub.storage.memory import MemoryStore
 from tests import make
 
 NOW_MS = 1_765_101_600_000

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from progresshub.errors import TooMany, Unavailable
-from progresshub.inquiries import BadAddress, Inquiries
 from progresshub.kinds import Call, Launch, Outcome
 from progresshub.model import Failure
 from progresshub.processes.job import Job
 from progresshub.processes.runner import Runner, RunnerSettings, WarmSettings
+from progresshub.scheduling.inquiries import BadAddress, Inquiries
 from progresshub.settings import Inquiries as Settings
 from tests.wait import PATIENCE_S, until
 

@@ -17,7 +17,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from progresshub import pace
-from progresshub.answers import Answers
 from progresshub.bus import Bus
 from progresshub.clock import Clock, EventClock
 from progresshub.errors import (
@@ -32,16 +31,17 @@ from progresshub.errors import (
     UnknownTask,
 )
 from progresshub.files import Files
-from progresshub.journal import Journal
 from progresshub.kinds import Kind, Outcome, kept_steps
 from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Step, Task
-from progresshub.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 from progresshub.protocol import Report
-from progresshub.queues import Queue, Queues
-from progresshub.recorder import Recorder, Verdict
-from progresshub.registry import Registry
+from progresshub.registry.answers import Answers
+from progresshub.registry.journal import Journal
+from progresshub.registry.queues import Queue, Queues
+from progresshub.registry.recorder import Recorder, Verdict
+from progresshub.registry.shelf import Registry
+from progresshub.registry.submission import IdempotencyKey, Submission, again, spec_of
 from progresshub.states import after
-from progresshub.submission import IdempotencyKey, Submission, again, spec_of
+from progresshub.storage.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 
 ANSWER_KEPT_MS = 86_400_000
 CANCELLED = Failure(type="cancelled", message="the task was cancelled")

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from progresshub.model import Spec, Task
-from progresshub.persistence import short
+from progresshub.storage.persistence import short
 
 
 class Registry:

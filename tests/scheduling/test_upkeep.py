@@ -8,16 +8,16 @@ from uuid import uuid4
 
 import pytest
 
-from progresshub import upkeep
 from progresshub.errors import UnknownTask
-from progresshub.hub import Hub
 from progresshub.kinds import Await, Outcome
 from progresshub.model import State
-from progresshub.persistence import Filter
 from progresshub.protocol import Report
-from progresshub.store import SqliteStore
-from progresshub.submission import IdempotencyKey, Submission
-from progresshub.upkeep import Upkeep
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import IdempotencyKey, Submission
+from progresshub.scheduling import upkeep
+from progresshub.scheduling.upkeep import Upkeep
+from progresshub.storage.persistence import Filter
+from progresshub.storage.sqlite import SqliteStore
 from tests.parts import HandClock, a_hub, kind
 
 KINDS = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from progresshub.durations import MOST_STEPS, Durations
 from progresshub.model import Step, StepState, Task
+from progresshub.registry.durations import MOST_STEPS, Durations
 from tests import make
 
 BEGUN_MS = 10_000

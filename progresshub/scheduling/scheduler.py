@@ -16,11 +16,11 @@ from random import random
 
 from progresshub import pace
 from progresshub.errors import HubError, UnknownKind
-from progresshub.hub import Hub
 from progresshub.kinds import Await, Lane, Outcome
-from progresshub.line import Line, Turn
 from progresshub.model import Event, EventType, Failure, State, Task
 from progresshub.processes.runner import Job, Runner, Stop
+from progresshub.registry.hub import Hub
+from progresshub.scheduling.line import Line, Turn
 from progresshub.supervisor import supervised
 
 LONGEST_NAP_S = 1.0

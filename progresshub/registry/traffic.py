@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from progresshub.model import Event, EventId, EventType, Task
-from progresshub.persistence import Store
+from progresshub.storage.persistence import Store
 
 SLICE_MS = 5_000
 LONGEST_MS = 3_600_000

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from progresshub.hub import Hub
 from progresshub.kinds import Outcome
-from progresshub.quota import Quota
-from progresshub.submission import Submission
+from progresshub.registry.hub import Hub
+from progresshub.registry.submission import Submission
+from progresshub.scheduling.quota import Quota
 from tests.parts import HandClock, a_hub, kind
 
 KINDS = {"film": kind("film"), "work": kind("work")}

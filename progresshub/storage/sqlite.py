@@ -17,10 +17,22 @@ from typing import TypeVar
 
 import aiosqlite
 
-from progresshub import statements as sql
 from progresshub.errors import Unavailable
 from progresshub.model import FINAL, FIRST, Event, EventId, EventType, State, Task
-from progresshub.persistence import Answer, Batch, Change, Extent, Filter, Opening, Page, Place, Reach, place, reach
+from progresshub.storage import statements as sql
+from progresshub.storage.persistence import (
+    Answer,
+    Batch,
+    Change,
+    Extent,
+    Filter,
+    Opening,
+    Page,
+    Place,
+    Reach,
+    place,
+    reach,
+)
 
 T = TypeVar("T")
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from progresshub.clock import Clock
 from progresshub.errors import HubError
 from progresshub.model import Event, Task
-from progresshub.persistence import THINNED, Answer, Batch, Change, Place, Reach, Store, place, reach
+from progresshub.storage.persistence import THINNED, Answer, Batch, Change, Place, Reach, Store, place, reach
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from progresshub.model import EventType, State, Task
-from progresshub.recorder import Recorder, Verdict
+from progresshub.registry.recorder import Recorder, Verdict
 from tests import make
 
 TASK = make.task(state=State.RUNNING)

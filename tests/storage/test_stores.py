@@ -13,11 +13,11 @@ from uuid import uuid4
 import pytest
 from msgspec.structs import replace
 
-from progresshub import statements
 from progresshub.errors import StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
-from progresshub.memory import MemoryStore
 from progresshub.model import FIRST, EventId, EventType, State, Task
-from progresshub.persistence import (
+from progresshub.storage import statements
+from progresshub.storage.memory import MemoryStore
+from progresshub.storage.persistence import (
     ENTRIES,
     Accepted,
     Answer,
@@ -30,7 +30,7 @@ from progresshub.persistence import (
     Store,
     short,
 )
-from progresshub.store import SqliteStore
+from progresshub.storage.sqlite import SqliteStore
 from tests import make
 
 

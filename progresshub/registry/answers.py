@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from progresshub.clock import Clock
 from progresshub.errors import IdempotencyMismatch
-from progresshub.persistence import Accepted, Store
-from progresshub.submission import IdempotencyKey
+from progresshub.registry.submission import IdempotencyKey
+from progresshub.storage.persistence import Accepted, Store
 
 Answered = tuple[Accepted, ...]
 

@@ -1,0 +1,1 @@
+"""When each task runs, and what is looked after while nobody asks."""

@@ -1,0 +1,1 @@
+"""Where tasks and events are kept: the seam, and the two stores behind it."""
