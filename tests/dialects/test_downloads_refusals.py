@@ -112,7 +112,16 @@ def test_what_a_state_does_not_allow_is_told_with_the_states_that_do(
 
 
 def test_every_refusal_that_a_client_can_meet_has_its_words() -> None:
-    other = {"unknown_kind", "unknown_queue", "no_progress", "not_retryable", "not_reportable", "internal", "refused"}
+    other = {
+        "unknown_kind",
+        "unknown_pipeline",
+        "unknown_queue",
+        "no_progress",
+        "not_retryable",
+        "not_reportable",
+        "internal",
+        "refused",
+    }
     found = {kind.code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HubError)}
     at_start = {kind.code for kind in errors.StartupError.__subclasses__()} | {errors.StartupError.code}
     ours = {kind.code for kind in (BadAddress, FeatureOff, NotCompleted, UnknownSubtitles)}

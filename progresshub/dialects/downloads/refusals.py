@@ -32,6 +32,7 @@ CODE = {
     "too_large": (413, "PAYLOAD_TOO_LARGE"),
     "unsupported_media": (415, "UNSUPPORTED_MEDIA_TYPE"),
     "foreign_host": (421, "MISDIRECTED_REQUEST"),
+    "upgrade_needed": (426, "UPGRADE_REQUIRED"),
     "too_many": (429, "TOO_MANY_REQUESTS"),
     "unavailable": (503, "UNAVAILABLE"),
     "storage_full": (507, "STORAGE_FULL"),

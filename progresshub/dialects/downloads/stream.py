@@ -27,7 +27,7 @@ async def stream(call: Call[None, None]) -> web.StreamResponse:
             return await socket.wait()
         await socket.send(encode(words.detail(task)))
         if task.final:
-            socket.finish()
+            socket.finish(WSCloseCode.OK)
         subscription.release(lambda event: event.id > task.changed)
         return await socket.wait()
     finally:
