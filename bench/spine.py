@@ -38,6 +38,7 @@ def touch(ctx: Context) -> None:
     ctx.progress(50, message="touched")
 """
 PIECE = 5_000
+MONTH_MS = 30 * 86_400_000
 PAGES = {
     "first page": {},
     "of one queue and state": {"queue": "low", "state": "archived"},
@@ -138,7 +139,7 @@ def resident_mb(pid: int) -> float:
 
 
 async def fill(path: Path, tasks: int) -> None:
-    """Make a store with that many finished tasks, unless it is there from an earlier run."""
+    """Make a store with that many tasks, finished over a month, unless it is there from an earlier run."""
     if path.exists():
         return
     print(f"filling a store with {tasks:,} tasks, which takes a while", file=sys.stderr)
@@ -149,7 +150,7 @@ async def fill(path: Path, tasks: int) -> None:
     for base in range(0, tasks, PIECE):
         batch = Batch()
         for seq in range(base + 1, min(tasks, base + PIECE) + 1):
-            task = finished(seq, now_ms - tasks + seq)
+            task = finished(seq, now_ms - MONTH_MS + seq * MONTH_MS // tasks)
             batch.changes[task.id] = Change(None, task, now_ms + 10**9)
             kinds = (EventType.SUBMITTED, EventType.STARTED, EventType.PROGRESSED, EventType(task.state.value))
             batch.events += [Event(EventId(task.changed.ms, n), kind, task) for n, kind in enumerate(kinds)]
