@@ -67,7 +67,7 @@ class Limits:
     """high_water_bytes: past it a watcher counts as stalled; owed_events: most it may be owed;
     stalled_deadline_s: longest it may stay stalled; heartbeat_s: longest silence."""
 
-    high_water_bytes: int = 65_536
+    high_water_bytes: int = 32_768
     owed_events: int = 1_000
     stalled_deadline_s: float = 30.0
     heartbeat_s: float = 15.0

@@ -93,7 +93,9 @@ class Scheduler(Struct, frozen=True, kw_only=True):
     slots: Annotated[AtLeastOne, Meta(description="Tasks that run at once")] = 8
     queue_weight: Annotated[AtLeastOne, Meta(description="Weight of a queue that has no table of its own")] = 1
     max_queues: Annotated[AtLeastOne, Meta(description="Most queues there may be")] = 1000
-    max_crashes: Annotated[AtLeastOne, Meta(description="Server deaths after which a task is given up")] = 3
+    max_crashes: Annotated[
+        AtLeastOne, Meta(description="Server deaths that a task survives; the next one parks it")
+    ] = 3
     backoff_s: Annotated[Seconds, Meta(description="Delay before the first retry; doubles with each")] = 1.0
     backoff_max_s: Annotated[Seconds, Meta(description="Longest delay before a retry")] = 600.0
     jitter: Annotated[float, Meta(description="Share of a delay that is left to chance", ge=0, le=1)] = 0.2
@@ -136,7 +138,7 @@ class Streams(Struct, frozen=True, kw_only=True):
 
     heartbeat_s: Annotated[Period, Meta(description="Silence after which a stream shows it is alive")] = 15.0
     stalled_deadline_s: Annotated[Period, Meta(description="Time after which a stuck watcher is cut off")] = 30.0
-    high_water_bytes: Annotated[Bytes, Meta(description="Unsent bytes that make a watcher slow")] = 65_536
+    high_water_bytes: Annotated[Bytes, Meta(description="Unsent bytes that make a watcher slow")] = 32_768
     send_buffer_bytes: Annotated[Bytes, Meta(description="Kernel's buffer per watcher; 0: its default")] = 65_536
     owed_events: Annotated[AtLeastOne, Meta(description="Events owed to a slow watcher before the cut")] = 1000
     retry_ms: Annotated[int, Meta(description="When a cut-off watcher comes again", ge=0, le=3_600_000)] = 2000
