@@ -24,6 +24,7 @@ from progresshub.scheduling.inquiries import Inquiries
 from progresshub.scheduling.quota import Quota
 from progresshub.scheduling.scheduler import Policy
 from progresshub.settings import Config, KindSettings
+from progresshub.settings import Store as StoreSettings
 from progresshub.storage.memory import MemoryStore
 from progresshub.storage.persistence import Store
 from progresshub.storage.sqlite import SqliteStore
@@ -97,13 +98,14 @@ def kinds(config: Config, described: list[dict[str, Any]], durations: Durations)
     for name in config.kinds:
         if name not in found:
             raise InvalidConfig(where=f"kinds.{name}", reason=f"there is no task type {name}")
-    ready.update((name, adjusted(kind, config.kinds.get(name))) for name, kind in found.items())
+    ready.update((name, adjusted(kind, config.kinds.get(name), config.store)) for name, kind in found.items())
     pipeline.check_settings(config.pipelines, functions, ready)
     return ready
 
 
-def adjusted(kind: Kind, settings: KindSettings | None) -> Kind:
-    """A kind with what the settings say of it."""
+def adjusted(kind: Kind, settings: KindSettings | None, store: StoreSettings) -> Kind:
+    """A kind with what the settings say of it, and of all."""
+    kind = replace(kind, min_free_bytes=max(kind.min_free_bytes, store.min_free_bytes))
     if settings is None:
         return kind
     return replace(

@@ -239,3 +239,12 @@ async def test_no_download_is_taken_while_the_disk_is_too_full_for_it(tmp_path: 
 
     assert answer["code"] == "STORAGE_FULL"
     assert other["state"] == "completed"
+
+
+async def test_no_work_at_all_is_taken_while_the_disk_is_nearly_full(tmp_path: Path) -> None:
+    async with serving.serving(tmp_path / "data", f"store.min_free_bytes={10**15}") as client:
+        refused = [
+            await client.post("/api/v1/tasks", {"type": kind, "payload": {}}, 507) for kind in ("demo", "external")
+        ]
+
+    assert {answer["code"] for answer in refused} == {"STORAGE_FULL"}

@@ -325,14 +325,14 @@ class Hub:
 
     def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, tuple[Step, ...], int | None]]:
         """The specs of all that is asked, checked, before any of it is taken."""
-        now_ms = self.clock.now_ms()
+        now_ms, free_bytes = self.clock.now_ms(), self.files.free_bytes()
         prepared: list[tuple[Spec, tuple[Step, ...], int | None]] = []
         held: dict[str, str] = {}
         for n, asked in enumerate(submissions, 1):
             kind = self.kinds.get(asked.kind)
             if kind is None:
                 raise UnknownKind(kind=asked.kind)
-            if kind.min_free_bytes and self.files.free_bytes() < kind.min_free_bytes:
+            if free_bytes < kind.min_free_bytes:
                 raise StorageFull
             spec = spec_of(asked, kind, kind.check(asked.payload), seq=self.last_seq + n, now_ms=now_ms)
             if spec.unique_key:
