@@ -69,6 +69,7 @@ def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int,
         unique_until_ms=now_ms + (asked.unique_ms or 0) if unique else 0,
         metadata=asked.metadata,
         retry_of=asked.retry_of,
+        names=() if kind.names_of is None else kind.names_of(payload),
     )
 
 
