@@ -24,7 +24,7 @@ from aiohttp import web
 from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
-from progresshub.dialects import DIALECTS, downloads
+from progresshub.dialects import DIALECTS, downloads, generations
 from progresshub.dialects.executions import words
 from progresshub.edge import house
 from progresshub.edge.app import Site
@@ -177,6 +177,7 @@ class Server:
         app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
         house.furnish(app, self._config, tokens, DIALECTS)
         downloads.furnish(app, company.inquiries, company.traffic)
+        generations.furnish(app, hub, self._config.generations)
         app[DOWNLOADER] = company.downloader
         return app
 

@@ -216,6 +216,14 @@ class Video(Struct, frozen=True, kw_only=True):
             raise Misfit("llm_url", "needs llm_model beside it")
 
 
+class Generations(Struct, frozen=True, kw_only=True):
+    """How those who watch a video being made are kept informed."""
+
+    heartbeat_s: Annotated[Period, Meta(description="How often they are told how it stands")] = 2.0
+    wait_s: Annotated[Period, Meta(description="How long one that has not begun is waited for")] = 300.0
+    rerun_wait_s: Annotated[Seconds, Meta(description="How long one that has ended is given to begin anew")] = 5.0
+
+
 class Features(Struct, frozen=True, kw_only=True):
     """What the downloads API answers to; what is switched off is refused with 403."""
 
@@ -341,6 +349,7 @@ class Config(Struct, frozen=True, kw_only=True):
     python: Python = Python()
     downloads: Downloads = Downloads()
     video: Video = Video()
+    generations: Generations = Generations()
     features: Features = Features()
     inquiries: Inquiries = Inquiries()
     callbacks: Callbacks = Callbacks()

@@ -16,9 +16,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload, Unavailable
-from progresshub.jobs import languages
+from progresshub.jobs import languages, topics
 from progresshub.jobs.payload import read, schema_of
-from progresshub.kinds import Call, Kind
+from progresshub.kinds import Call, Kind, Lane
 from progresshub.model import Task
 from progresshub.settings import Video as VideoSettings
 
@@ -114,6 +114,8 @@ def kind(settings: VideoSettings) -> Kind:
         timeout_ms=TIMEOUT_MS,
         max_retries=1,
         min_free_bytes=settings.min_free_bytes,
+        lane_of=lambda payload: Lane(f"film {topics.generation_id(payload['topic'])}", 1),
+        names_of=lambda payload: topics.names(payload["topic"]),
     )
 
 

@@ -1,0 +1,23 @@
+"""The generations dialect: a topic becomes a narrated video, and its progress a stream of short messages."""
+
+from aiohttp import web
+
+from progresshub.dialects.generations import fetching, making, watching
+from progresshub.dialects.generations.audience import Audience
+from progresshub.dialects.generations.words import refuse
+from progresshub.edge.routes import Dialect
+from progresshub.registry.hub import Hub
+from progresshub.settings import Generations
+
+GENERATIONS = Dialect(
+    name="generations",
+    summary="Narrated videos out of a topic, and their progress",
+    routes=(*making.ROUTES, *watching.ROUTES, *fetching.ROUTES),
+    prefixes=("/api/generate", "/api/progress", "/api/video", "/api/content", "/api/script"),
+    refuse=refuse,
+)
+
+
+def furnish(app: web.Application, hub: Hub, settings: Generations) -> None:
+    """Give the application what the dialect's handlers need."""
+    app[watching.AUDIENCE] = Audience(hub, settings.heartbeat_s)
