@@ -76,6 +76,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     auth_failures_per_min: Annotated[AtLeastOne, Meta(description="Wrong tokens taken from one address")] = 30
 
 
+class Uploads(Struct, frozen=True, kw_only=True):
+    """Files that clients hand in."""
+
+    most_bytes: Annotated[Bytes, Meta(description="Most bytes of the files of one upload")] = 1_073_741_824
+    most_files: Annotated[AtLeastOne, Meta(description="Most files of one upload")] = 64
+    at_once: Annotated[AtLeastOne, Meta(description="Uploads at once; more are refused")] = 32
+    slowest_bps: Annotated[AtLeastOne, Meta(description="Bytes a second below which an upload is given up")] = 8192
+
+
 class Store(Struct, frozen=True, kw_only=True):
     """Where tasks and events are kept."""
 
@@ -297,6 +306,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     server: Server = Server()
     limits: Limits = Limits()
+    uploads: Uploads = Uploads()
     store: Store = Store()
     scheduler: Scheduler = Scheduler()
     runner: Runner = Runner()
