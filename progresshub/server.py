@@ -26,7 +26,7 @@ from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
 from progresshub.dialects import DIALECTS, downloads, generations
 from progresshub.dialects.executions import words
-from progresshub.edge import house
+from progresshub.edge import house, uploads
 from progresshub.edge.app import Site
 from progresshub.edge.callbacks import Callbacks
 from progresshub.edge.door import Door
@@ -100,6 +100,7 @@ class Server:
         hub = assembly.hub(config, self._data, kinds, self._clock)
         stack.push_async_callback(lambda: hub.store.close(self._clock.now_ms()))
         live = await hub.open()
+        await uploads.sweep(hub)
         sockets = [listen(address) for address in addresses(config.server)]
         for listening in sockets:
             stack.callback(listening.close)

@@ -77,6 +77,15 @@ class Limits(Struct, frozen=True, kw_only=True):
     auth_failures_per_min: Annotated[AtLeastOne, Meta(description="Wrong tokens taken from one address")] = 30
 
 
+class Uploads(Struct, frozen=True, kw_only=True):
+    """Files that clients hand in."""
+
+    most_bytes: Annotated[Bytes, Meta(description="Most bytes of the files of one upload")] = 1_073_741_824
+    most_files: Annotated[AtLeastOne, Meta(description="Most files of one upload")] = 64
+    at_once: Annotated[AtLeastOne, Meta(description="Uploads at once; more are refused")] = 32
+    slowest_bps: Annotated[AtLeastOne, Meta(description="Bytes a second below which an upload is given up")] = 8192
+
+
 class Store(Struct, frozen=True, kw_only=True):
     """Where tasks and events are kept."""
 
@@ -179,6 +188,29 @@ class Downloads(Struct, frozen=True, kw_only=True):
                 raise Misfit("allow_hosts", f'must be "host:port", not {json.dumps(place)}')
         if self.proxy and not _PROXY.fullmatch(self.proxy):
             raise Misfit("proxy", 'must be "http://host:port", with user:password@ before the host if it wants them')
+
+
+class Audio(Struct, frozen=True, kw_only=True):
+    """How songs are taken apart."""
+
+    roots: Annotated[Texts, Meta(description="Directories whose files may be named by path; uploads need none")] = ()
+    at_once: Annotated[AtLeastOne, Meta(description="Songs worked on at once; each may use all processors")] = 1
+    engine: Annotated[
+        Literal["auto", "builtin", "demucs"], Meta(description='"auto" is demucs where it and its model are there')
+    ] = "auto"
+    demucs_models: Annotated[str, Meta(description="Directory of demucs's models; nothing is ever fetched")] = ""
+    demucs_model: Annotated[str, Meta(description="The one used unless a song asks for another")] = "htdemucs"
+    whisper_models: Annotated[str, Meta(description="Directory of faster-whisper's; without it, no words")] = ""
+    whisper_model: Annotated[str, Meta(description="The one used unless a song asks for another")] = "small"
+    max_duration_s: Annotated[float, Meta(description="Longest song taken", ge=1, le=7200)] = 1800.0
+    max_channels: Annotated[int, Meta(description="Most channels of a song", ge=1, le=64)] = 8
+    reports_per_s: Annotated[float, Meta(description="Most progress reports of one song", ge=0.1, le=100)] = 8.0
+    min_free_bytes: Annotated[Bytes, Meta(description="Disk space that has to be free for a song")] = 268_435_456
+
+    def __post_init__(self) -> None:
+        for root in self.roots:
+            if not root.startswith("/"):
+                raise Misfit("roots", f"must be absolute paths, not {json.dumps(root)}")
 
 
 class Video(Struct, frozen=True, kw_only=True):
@@ -341,6 +373,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     server: Server = Server()
     limits: Limits = Limits()
+    uploads: Uploads = Uploads()
     store: Store = Store()
     scheduler: Scheduler = Scheduler()
     runner: Runner = Runner()
@@ -348,6 +381,7 @@ class Config(Struct, frozen=True, kw_only=True):
     streams: Streams = Streams()
     python: Python = Python()
     downloads: Downloads = Downloads()
+    audio: Audio = Audio()
     video: Video = Video()
     generations: Generations = Generations()
     features: Features = Features()

@@ -15,7 +15,7 @@ from progresshub import __version__
 from progresshub.dialects import DIALECTS
 from progresshub.edge import house
 from progresshub.edge.openapi import document
-from progresshub.edge.routes import Call, Dialect, Route
+from progresshub.edge.routes import Call, Dialect, Route, Upload
 from progresshub.errors import HubError
 from tests.edge.served import served
 
@@ -35,7 +35,7 @@ class Message(msgspec.Struct):
     size: int = 0
 
 
-class Upload(msgspec.Struct):
+class Song(msgspec.Struct):
     file: bytes
     language: str | None = None
 
@@ -138,7 +138,7 @@ def test_a_raw_body_is_described_for_each_content_type():
 
 
 def test_an_upload_is_a_form_with_a_file():
-    one = operation(route("POST", body=Upload, raw=True, takes=("multipart/form-data",)))
+    one = operation(route("POST", upload=Upload(form=Song), takes=("multipart/form-data",)))
 
     schema = one["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert schema["properties"] == {"file": {"type": "string", "format": "binary"}, "language": {"type": "string"}}
