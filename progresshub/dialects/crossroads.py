@@ -78,7 +78,7 @@ CROSSROADS = Dialect(
             path="/api/status/{id:[^/]+}",
             handler=status,
             summary="How a task stands, in the words of the API it came through",
-            answers={200: generations.Status | downloads.Status},
+            answers={200: (generations.Status, downloads.Status)},
         ),
     ),
     prefixes=("/api/status",),

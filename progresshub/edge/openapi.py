@@ -149,6 +149,11 @@ class _Writer:
         phrase = HTTPStatus(status).phrase
         if said is None:
             return {"description": phrase}
+        if isinstance(said, tuple):
+            return {
+                "description": phrase,
+                "content": {JSON: {"schema": {"anyOf": [self._shapes[one] for one in said]}}},
+            }
         if not isinstance(said, str):
             return {"description": phrase, "content": {JSON: {"schema": self._shapes[said]}}}
         match = _MEDIA.fullmatch(said)
@@ -190,7 +195,11 @@ def _described(routes: Iterable[Route]) -> Iterator[Any]:
             yield route.body
         if route.upload is not None:
             yield route.upload.form
-        yield from (said for said in route.answers.values() if said is not None and not isinstance(said, str))
+        for said in route.answers.values():
+            if isinstance(said, tuple):
+                yield from said
+            elif said is not None and not isinstance(said, str):
+                yield said
 
 
 def _name(schema: Json) -> str:

@@ -62,7 +62,7 @@ class Route:
     """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread.
 
     With an `upload` it takes forms as well, which the handler receives itself; `body` is None for those.
-    `answers` describes each status: a type for JSON, or a text that says what comes.
+    `answers` describes each status: a type for JSON, several of which it is one, or a text that says what comes.
     """
 
     method: str

@@ -225,6 +225,13 @@ def test_the_base_path_is_the_servers_address():
     assert document(ALL, "1")["servers"] == [{"url": "/"}]
 
 
+def test_an_answer_may_be_one_of_several_types():
+    one = operation(route(answers={200: (Message, Wanted)}))
+
+    shown = one["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
+    assert [shape["$ref"].rpartition("/")[2] for shape in shown] == ["Message", "Wanted"]
+
+
 async def test_it_is_open_to_all_as_json(tmp_path):
     async with served(tmp_path) as site, site.client.get("/openapi.json") as response:
         assert response.content_type == "application/json"

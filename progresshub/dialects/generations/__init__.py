@@ -2,9 +2,7 @@
 
 from aiohttp import web
 
-from progresshub.dialects.generations import fetching, making, watching
-from progresshub.dialects.generations.audience import Audience
-from progresshub.dialects.generations.words import refuse
+from progresshub.dialects.generations import audience, fetching, making, watching, words
 from progresshub.edge.routes import Dialect
 from progresshub.registry.hub import Hub
 from progresshub.settings import Generations
@@ -14,10 +12,10 @@ GENERATIONS = Dialect(
     summary="Narrated videos out of a topic, and their progress",
     routes=(*making.ROUTES, *watching.ROUTES, *fetching.ROUTES),
     prefixes=("/api/generate", "/api/progress", "/api/video", "/api/content", "/api/script"),
-    refuse=refuse,
+    refuse=words.refuse,
 )
 
 
 def furnish(app: web.Application, hub: Hub, settings: Generations) -> None:
     """Give the application what the dialect's handlers need."""
-    app[watching.AUDIENCE] = Audience(hub, settings.heartbeat_s)
+    app[watching.AUDIENCE] = audience.Audience(hub, settings.heartbeat_s)
