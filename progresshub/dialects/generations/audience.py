@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from typing import Protocol
-from weakref import WeakValueDictionary
 
 from progresshub.bus import Encoding
 from progresshub.dialects.generations import words
@@ -26,9 +25,10 @@ BEAT_SLICES = 16
 class Telling:
     """What the watchers of one task hear, each thing once however often it is reported."""
 
-    __slots__ = ("__weakref__", "_beat", "_beat_of", "_hub", "_said", "_task_id", "_wrap")
+    __slots__ = ("_beat", "_beat_of", "_hub", "_said", "_task_id", "_wrap", "watchers")
 
     def __init__(self, hub: Hub, task_id: str, *, chunked: bool) -> None:
+        self.watchers = 0
         self._hub = hub
         self._task_id = task_id
         self._wrap = chunk if chunked else bytes
@@ -118,15 +118,20 @@ class Audience:
         self.pulse = Pulse(heartbeat_s)
         self._hub = hub
         self._bells: dict[str, dict[asyncio.Event, None]] = {}
-        self._tellings: WeakValueDictionary[tuple[str, bool], Telling] = WeakValueDictionary()
+        self._tellings: dict[tuple[str, bool], Telling] = {}
         hub.listen(self._hear)
 
-    def telling(self, task_id: str, *, chunked: bool) -> Telling:
-        """The one that all watchers of that task share."""
-        known = self._tellings.get((task_id, chunked))
-        if known is None:
-            known = self._tellings[task_id, chunked] = Telling(self._hub, task_id, chunked=chunked)
-        return known
+    @contextmanager
+    def telling(self, task_id: str, *, chunked: bool) -> Iterator[Telling]:
+        """The one that all watchers of that task share while there are any."""
+        shared = self._tellings.setdefault((task_id, chunked), Telling(self._hub, task_id, chunked=chunked))
+        shared.watchers += 1
+        try:
+            yield shared
+        finally:
+            shared.watchers -= 1
+            if not shared.watchers:
+                del self._tellings[task_id, chunked]
 
     @contextmanager
     def expecting(self, name: str) -> Iterator[asyncio.Event]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from progresshub.clock import Clock
 from progresshub.dialects.generations import runs, words
-from progresshub.dialects.generations.audience import Audience
+from progresshub.dialects.generations.audience import Audience, Telling
 from progresshub.edge import sse
 from progresshub.edge.ending import DEAF
 from progresshub.edge.routes import Call, Route
@@ -73,7 +73,8 @@ async def watch(call: Call[Any, None], name: str) -> web.StreamResponse:
         if run is None:
             await watcher.end(words.farewell(words.NEVER_CAME, call.hub.clock.now_ms()))
         else:
-            await _follow(call.hub, run, audience, watcher)
+            with audience.telling(run.id, chunked=watcher.chunked) as telling:
+                await _follow(call.hub, run.id, telling, watcher)
     return await watcher.wait()
 
 
@@ -108,11 +109,10 @@ async def _next(hub: Hub, name: str, known: Task | None, bell: asyncio.Event, wa
     return known
 
 
-async def _follow(hub: Hub, run: Task, audience: Audience, watcher: Watcher) -> None:
-    telling = audience.telling(run.id, chunked=watcher.chunked)
-    subscription = hub.bus.watch([run.id], telling.encoding, watcher)
+async def _follow(hub: Hub, task_id: str, telling: Telling, watcher: Watcher) -> None:
+    subscription = hub.bus.watch([task_id], telling.encoding, watcher)
     try:
-        run = await hub.get(run.id)
+        run = await hub.get(task_id)
         if run.final:
             await watcher.end(words.last_frames(run, hub.clock.now_ms()))
         else:
