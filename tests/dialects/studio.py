@@ -32,7 +32,16 @@ PATIENT = Generations(heartbeat_s=60.0, wait_s=60.0, rerun_wait_s=60.0)
 TOPIC = "Introduction to Machine Learning"
 ID = "Introduction_to_Machine_Learn"
 ASYNC = {"Prefer": "respond-async"}
-SLIDE = {"slide_number": 1, "title": "Tea", "content_text": "hot", "duration": 2.5}
+SLIDE = {
+    "slide_number": 1,
+    "title": "Tea",
+    "content_text": "hot",
+    "needs_image": False,
+    "image_keyword": "",
+    "needs_animation": False,
+    "animation_description": "",
+    "duration": 2.5,
+}
 SAYING = {"slide_number": 1, "start_time": 0.0, "end_time": 2.5, "narration_text": "Tea is hot."}
 RESULT = {
     "content_data": {"topic": TOPIC, "total_slides": 1, "slides": [SLIDE]},

@@ -45,7 +45,7 @@ async def generate(call: Call[None, Video | None]) -> web.Response:
         return reply(words.begun(task, base_path), 202, {"Preference-Applied": ASYNC})
     task = await ended(call.hub, task_id)
     if words.made(task) is None:
-        raise NotGenerated(reason=words.reason(task))
+        raise NotGenerated(reason=words.reason(task).rstrip("."))
     return reply(words.generated(task, base_path))
 
 
