@@ -29,14 +29,14 @@ class Ask(Generic[T]):
     fine: tuple[int, ...] = ()
 
 
-def submit(kind: str, payload: Mapping[str, Any], idempotency_key: str = "", **options: Any) -> Ask[Created]:
+def submission(kind: str, payload: Mapping[str, Any], idempotency_key: str = "", **options: Any) -> Ask[Created]:
     given = {name: value for name, value in options.items() if value is not None}
     headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
     body = {"type": kind, "payload": payload, **given}
     return Ask(method="POST", path=TASKS, answer=Created, body=body, headers=headers)
 
 
-def task(task_id: str) -> Ask[Task]:
+def look(task_id: str) -> Ask[Task]:
     return Ask(path=of(task_id), answer=Task)
 
 
@@ -49,48 +49,48 @@ def beginning(prefix: str, limit: int) -> Ask[Page]:
     return Ask(path=TASKS, answer=Page, query={"id_prefix": prefix, "limit": str(limit)})
 
 
-def cancel(task_id: str) -> Ask[Said]:
+def cancellation(task_id: str) -> Ask[Said]:
     return Ask(method="POST", path=of(task_id, "/cancel"), answer=Said)
 
 
-def retry(task_id: str) -> Ask[Created]:
+def repetition(task_id: str) -> Ask[Created]:
     return Ask(method="POST", path=of(task_id, "/retry"), answer=Created)
 
 
-def delete(task_id: str) -> Ask[Said]:
+def deletion(task_id: str) -> Ask[Said]:
     return Ask(method="DELETE", path=of(task_id), answer=Said)
 
 
-def report(task_id: str, said: str | Mapping[str, Any]) -> Ask[Progress]:
+def saying(task_id: str, said: str | Mapping[str, Any]) -> Ask[Progress]:
     return Ask(method="POST", path=of(task_id, "/progress"), answer=Progress, body=said)
 
 
-def logs(task_id: str, query: Mapping[str, str]) -> Ask[bytes]:
+def printed(task_id: str, query: Mapping[str, str]) -> Ask[bytes]:
     return Ask(path=of(task_id, "/logs"), answer=bytes, query=query)
 
 
-def files(task_id: str) -> Ask[FileList]:
+def file_list(task_id: str) -> Ask[FileList]:
     return Ask(path=of(task_id, "/files"), answer=FileList)
 
 
-def file(task_id: str, name: str) -> Ask[bytes]:
+def content(task_id: str, name: str) -> Ask[bytes]:
     return Ask(path=of(task_id, f"/files/{quote(name)}"), answer=bytes)
 
 
-def queues() -> Ask[list[Queue]]:
+def queue_list() -> Ask[list[Queue]]:
     return Ask(path=f"{QUEUES}/stats", answer=list[Queue])
 
 
-def change_queue(name: str, **changes: Any) -> Ask[Queue]:
+def queue_change(name: str, **changes: Any) -> Ask[Queue]:
     body = {setting: value for setting, value in changes.items() if value is not None}
     return Ask(method="PATCH", path=f"{QUEUES}/{quote(name, safe='')}", answer=Queue, body=body)
 
 
-def health() -> Ask[Health]:
+def checkup() -> Ask[Health]:
     return Ask(path="/health", answer=Health, fine=(503,))
 
 
-def events(task_ids: Sequence[str], last_id: str) -> Ask[bytes]:
+def event_stream(task_ids: Sequence[str], last_id: str) -> Ask[bytes]:
     headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
     return Ask(path=EVENTS, answer=bytes, query={"id": ",".join(task_ids)} if task_ids else {}, headers=headers)
 

@@ -9,12 +9,27 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from progresshub.client import asks
 from progresshub.client.address import Address, find
 from progresshub.client.answers import FileInfo, Health, Progress, Queue, Task
-from progresshub.client.asks import Ask
+from progresshub.client.asks import (
+    Ask,
+    beginning,
+    cancellation,
+    checkup,
+    content,
+    deletion,
+    file_list,
+    look,
+    page,
+    printed,
+    queue_change,
+    queue_list,
+    repetition,
+    saying,
+    submission,
+)
 from progresshub.client.connection import Connection
-from progresshub.client.following import LIVE, Following, wanted
+from progresshub.client.following import LIVE, Following
 from progresshub.client.refusals import Ambiguous, Refused, Unreachable, unknown_task
 
 T = TypeVar("T")
@@ -78,10 +93,10 @@ class AsyncClient:
             "unique": unique,
             "metadata": metadata,
         }
-        return (await self._ask(asks.submit(kind, payload or {}, idempotency_key, **options))).task_id
+        return (await self._ask(submission(kind, payload or {}, idempotency_key, **options))).task_id
 
     async def task(self, task_id: str) -> Task:
-        return await self._ask(asks.task(task_id))
+        return await self._ask(look(task_id))
 
     async def tasks(
         self,
@@ -96,10 +111,11 @@ class AsyncClient:
         found: list[Task] = []
         cursor = ""
         while len(found) < limit:
-            ask = asks.page(min(PAGE, limit - len(found)), cursor, **wanted(kind, queue, state, text))
-            page = await self._ask(ask)
-            found += page.tasks
-            cursor = page.next_cursor
+            part = await self._ask(
+                page(min(PAGE, limit - len(found)), cursor, type=kind, queue=queue, state=state, q=text)
+            )
+            found += part.tasks
+            cursor = part.next_cursor
             if not cursor:
                 break
         return found
@@ -111,7 +127,7 @@ class AsyncClient:
         if not any(character in "0123456789abcdefABCDEF" for character in prefix):
             raise unknown_task(prefix)
         try:
-            tasks = (await self._ask(asks.beginning(prefix, 2))).tasks
+            tasks = (await self._ask(beginning(prefix, 2))).tasks
         except Refused as error:
             raise unknown_task(prefix) if error.status == 400 else error from None
         if len(tasks) > 1:
@@ -122,39 +138,39 @@ class AsyncClient:
 
     async def cancel(self, task_id: str) -> None:
         """Stop it: at once if it waits, else as soon as its processes are gone."""
-        await self._ask(asks.cancel(task_id))
+        await self._ask(cancellation(task_id))
 
     async def retry(self, task_id: str) -> str:
         """Do a failed or cancelled task over; returns the id of the new one."""
-        return (await self._ask(asks.retry(task_id))).task_id
+        return (await self._ask(repetition(task_id))).task_id
 
     async def delete(self, task_id: str) -> None:
         """Forget it, its history and its files."""
-        await self._ask(asks.delete(task_id))
+        await self._ask(deletion(task_id))
 
     async def report(self, task_id: str, said: str | Mapping[str, Any]) -> Progress:
         """Tell how far an external task is: `42%`, `3/10`, `done`, `failed: why`, any short text, or the fields of
         a report."""
-        return await self._ask(asks.report(task_id, said))
+        return await self._ask(saying(task_id, said))
 
     async def queues(self) -> list[Queue]:
-        return await self._ask(asks.queues())
+        return await self._ask(queue_list())
 
     async def change_queue(
         self, name: str, *, paused: bool | None = None, slots: int | None = None, weight: int | None = None
     ) -> Queue:
         """Pause it or let it go on, or set its share; what is left out stays. It needs a token of scope admin."""
-        return await self._ask(asks.change_queue(name, paused=paused, slots=slots, weight=weight))
+        return await self._ask(queue_change(name, paused=paused, slots=slots, weight=weight))
 
     async def health(self) -> Health:
-        return await self._ask(asks.health())
+        return await self._ask(checkup())
 
     async def files(self, task_id: str) -> list[FileInfo]:
-        return list((await self._ask(asks.files(task_id))).files)
+        return list((await self._ask(file_list(task_id))).files)
 
     async def file(self, task_id: str, name: str) -> AsyncGenerator[bytes, None]:
         """The content of one of a task's files, piece by piece."""
-        async with self._connection.stream(asks.file(task_id, name)) as reply, aclosing(reply.chunks) as chunks:
+        async with self._connection.stream(content(task_id, name)) as reply, aclosing(reply.chunks) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -168,7 +184,7 @@ class AsyncClient:
                 query |= {"tail": str(tail)} if offset is None else {"offset": str(offset)}
             try:
                 async with (
-                    self._connection.stream(asks.logs(task_id, query)) as reply,
+                    self._connection.stream(printed(task_id, query)) as reply,
                     aclosing(reply.chunks) as chunks,
                 ):
                     away.ends()

@@ -7,13 +7,10 @@ watches named tasks is told how each of them ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
-
 import msgspec
 
-from progresshub.client import asks
 from progresshub.client.answers import Happening, Task
-from progresshub.client.asks import Ask
+from progresshub.client.asks import Ask, event_stream
 from progresshub.client.sse import Parser
 from progresshub.model import FINAL, State
 
@@ -56,7 +53,7 @@ class Following:
         """For the stream: where it has broken off, from there on."""
         self._parser = Parser(self._parser.last_id)
         self.stale = True
-        return asks.events(self._names if len(self._names) <= MOST_NAMED else (), self._parser.last_id)
+        return event_stream(self._names if len(self._names) <= MOST_NAMED else (), self._parser.last_id)
 
     def feed(self, chunk: bytes) -> Iterator[Task]:
         """The news in these bytes."""
@@ -99,8 +96,3 @@ class Following:
 def _position(stream_id: str) -> tuple[int, int]:
     ms, _, n = stream_id.partition("-")
     return (int(ms), int(n)) if ms.isdigit() and n.isdigit() else NOWHERE
-
-
-def wanted(kind: str | None, queue: str | None, state: str | None, text: str) -> dict[str, Any]:
-    """The filters of a list in the server's words."""
-    return {"type": kind, "queue": queue, "state": state, "q": text}

@@ -228,8 +228,8 @@ async def test_a_wait_ends_with_the_task_or_with_its_time(client: AsyncClient) -
 
 
 async def test_a_log_is_read_whole_by_its_tail_and_as_it_comes(tmp_path: Path) -> None:
-    flags = {"file": command_file(tmp_path, lines=LINES)}
-    async with serving(tmp_path / "data", **flags), AsyncClient(data=tmp_path / "data") as client:
+    file = command_file(tmp_path, lines=LINES)
+    async with serving(tmp_path / "data", file=file), AsyncClient(data=tmp_path / "data") as client:
         task_id = await client.submit("command", {"name": "lines"})
         async with asyncio.timeout(PATIENCE_S):
             followed = b"".join([chunk async for chunk in client.logs(task_id, follow=True)])
