@@ -38,6 +38,7 @@ from progresshub.errors import HubError, StartupError
 from progresshub.kinds import Kind
 from progresshub.listening import addresses, listen, url
 from progresshub.model import Event, EventType, Task
+from progresshub.places import SERVER
 from progresshub.processes.runner import Runner
 from progresshub.registry.durations import Durations
 from progresshub.registry.hub import Hub
@@ -48,8 +49,6 @@ from progresshub.scheduling.scheduler import Scheduler
 from progresshub.scheduling.upkeep import Upkeep
 
 log = logging.getLogger("progresshub")
-
-WHERE = "server.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +113,7 @@ class Server:
         hub.listen(scheduler.hear)
         hub.queues.listen(scheduler.queues_changed)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
-        stack.callback((self._data / WHERE).unlink, missing_ok=True)
+        stack.callback((self._data / SERVER).unlink, missing_ok=True)
         serving = Serving(self._site(hub, tokens, door, company), config, door)
         return _Parts(hub, live, runner, scheduler, company, serving, sockets, self._running(urls, tokens))
 
@@ -212,7 +211,7 @@ class Server:
 
     def _tell_where(self, running: Running) -> None:
         """Leave word for the command line where the server is."""
-        path = self._data / WHERE
+        path = self._data / SERVER
         body = {"urls": running.urls, "pid": os.getpid(), "version": __version__}
         temporary = path.with_suffix(".new")
         temporary.write_text(json.dumps(body) + "\n")

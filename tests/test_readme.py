@@ -117,3 +117,16 @@ async def test_its_script_runs_without_a_server() -> None:
     said = await typed(f"python - <<'END'\n{source}\nEND", "http://nowhere")
 
     assert said.split() == ["one", "two", "three"]
+
+
+async def test_its_python_clients_submit_watch_and_wait(tmp_path: Path) -> None:
+    blocking, asynchronous = re.findall(
+        r"```python\n((?:import asyncio\n\n)?from progresshub.client.*?)```", README, re.DOTALL
+    )
+
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(f"python - <<'END'\n{blocking}\nEND", server.url, PROGRESSHUB_URL=server.url)
+        said_later = await typed(f"python - <<'END'\n{asynchronous}\nEND", server.url, PROGRESSHUB_URL=server.url)
+
+    assert said.splitlines()[-2:] == ["completed 100.0 Step 3 of 3", "{'message': 'boxes', 'count': 3}"]
+    assert said_later.split() == ["cancelled", "CANCEL_FAILED"]

@@ -108,8 +108,8 @@ class SqliteStore:
         row = await self._read(lambda db: db.execute("SELECT spec, body FROM tasks WHERE id = ?", (key,)).fetchone())
         return None if row is None else sql.task_of(*row)
 
-    async def beginning(self, digits: str) -> Task | None:
-        return await self._read(lambda db: sql.beginning(db, bytes.fromhex(digits)))
+    async def beginning(self, digits: str, limit: int) -> list[Task]:
+        return await self._read(lambda db: sql.beginning(db, digits, limit))
 
     async def named(self, name: str, limit: int) -> list[Task]:
         return await self._read(lambda db: sql.named(db, name, limit))

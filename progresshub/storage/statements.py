@@ -142,11 +142,11 @@ def task_of(spec: bytes, body: bytes) -> Task:
     return msgspec.structs.replace(_decode_task(body), spec=decode_spec(spec))
 
 
-def beginning(db: sqlite3.Connection, digits: bytes) -> Task | None:
-    """The task whose id begins with these bytes."""
-    ends = (digits.ljust(16, b"\x00"), digits.ljust(16, b"\xff"))
-    row = db.execute("SELECT spec, body FROM tasks WHERE id BETWEEN ? AND ? LIMIT 1", ends).fetchone()
-    return None if row is None else task_of(*row)
+def beginning(db: sqlite3.Connection, digits: str, limit: int) -> list[Task]:
+    """Tasks whose id begins with these hexadecimal digits."""
+    ends = tuple(bytes.fromhex(digits.ljust(32, edge)) for edge in "0f")
+    rows = db.execute("SELECT spec, body FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (*ends, limit))
+    return [task_of(*row) for row in rows]
 
 
 def named(db: sqlite3.Connection, name: str, limit: int) -> list[Task]:
