@@ -49,7 +49,8 @@ Handler = Callable[[Call[Any, Any]], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread.
+    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread. What is
+    `shared` answers also to whoever has a link to the task that the path's `id` names.
 
     `answers` describes each status: a type for JSON, or a text that says what comes.
     """
@@ -62,6 +63,7 @@ class Route:
     query: type[Any] | None = None
     body: type[Any] | None = None
     raw: bool = False
+    shared: bool = False
     takes: tuple[str, ...] = (JSON,)
     answers: Mapping[int, Any] = field(default_factory=dict)
 

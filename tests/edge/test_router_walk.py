@@ -27,6 +27,7 @@ MEANT_TO_BE_OPEN = {
     ("POST", "/-/login"),
     ("POST", "/-/logout"),
     ("GET", "/-/session"),
+    ("GET", "/-/shared/{id:[A-Za-z0-9-]{1,64}}/{ticket}"),
 }
 
 
