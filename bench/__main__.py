@@ -1,0 +1,67 @@
+"""The bench: `python -m bench [--quick | --full] [--only SCENARIO] [--json FILE]`.
+
+Ours and everybody else's in turn, each scenario on this machine in one run: a table of medians with
+how many times better ours is, and the same as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bench import environment, machine
+from bench.contest import Table
+from bench.effort import FULL, QUICK, Effort, tell
+from bench.scenarios import fanout, polling
+
+SCENARIOS: dict[str, Callable[[Effort], Awaitable[list[Table]]]] = {
+    "fanout": fanout.run,
+    "polling": polling.run,
+}
+
+
+def main() -> None:
+    given = _arguments()
+    effort = FULL if given.full else QUICK
+    effort = replace(effort, rounds=given.rounds or effort.rounds, peers=not given.alone)
+    for missing in environment.prepare():
+        tell(f"MISSING: {missing}")
+    tell(f"environment ready; load average {Path('/proc/loadavg').read_text().split()[0]}")
+    tables = asyncio.run(_run(given.only or list(SCENARIOS), effort))
+    text = "\n".join(line for table in tables for line in table.lines())
+    print(text)
+    document = {
+        "at_s": int(time.time()),
+        "machine": machine.description(),
+        "rounds": effort.rounds,
+        "scale": effort.scale,
+        "scenarios": [table.as_json() for table in tables],
+    }
+    given.json.write_text(json.dumps(document, indent=1) + "\n")
+    tell(f"figures in {given.json}")
+
+
+async def _run(names: list[str], effort: Effort) -> list[Table]:
+    return [table for name in names for table in await SCENARIOS[name](effort)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="a quarter of it, twice: minutes (the default)")
+    parser.add_argument("--full", action="store_true", help="all of it, five times")
+    parser.add_argument("--rounds", type=int, help="other than those say")
+    parser.add_argument("--only", action="append", choices=SCENARIOS, help="this scenario; may be repeated")
+    parser.add_argument("--alone", action="store_true", help="without the peers")
+    parser.add_argument("--json", type=Path, default=environment.HOME / "figures.json", help="where the figures go")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
