@@ -30,7 +30,9 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False,
 anything = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
 names = st.sampled_from(["limit", "status", "minutes", "points", "url", "lang", "format"]) | texts
 values = st.sampled_from(["0", "1", "50", "500", "-1", "1e3", "completed", "processing", "nan"]) | texts
-ids = texts.filter(bool) | st.uuids().map(str) | st.sampled_from(["..", "%00", "tasks", "stats", "{task_id}"])
+elsewhere = {"", ".", ".."}  # these are resolved before they are sent, and lead to addresses of others
+ids = texts.filter(lambda text: text not in elsewhere) | st.uuids().map(str)
+ids |= st.sampled_from(["%00", "tasks", "stats", "{task_id}"])
 bodies = st.fixed_dictionaries(
     {},
     optional={
