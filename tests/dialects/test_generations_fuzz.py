@@ -66,6 +66,7 @@ async def test_any_request_is_taken_or_refused(here: Studio, body: Any) -> None:
 @PATIENT
 @given(topic=texts.filter(str.strip))
 @example("tasks")
+@example("stream")
 @example("a/b\\c: 100% {d}?#;+&=é\n\t\0")
 @example("😀" * 20)
 async def test_every_topic_is_found_by_each_of_its_names(here: Studio, topic: str) -> None:
