@@ -13,6 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 from progresshub.dialects.generations.audience import Pulse
 from progresshub.dialects.generations.watching import Watcher
 from progresshub.errors import StorageFull
+from progresshub.protocol import Report, StepPlan
 from progresshub.settings import Generations, Streams
 from tests.dialects.studio import ID, TOPIC, all_said, said, studio
 from tests.parts import Disk, HandClock
@@ -161,6 +162,23 @@ async def test_what_is_reported_twice_is_told_once(tmp_path: Path) -> None:
         heard = await all_said(one), await all_said(other)
 
     assert heard == ([("composing_video", 85, "composing"), ("composing_video", 86, "composing"), COMPLETED, DONE],) * 2
+
+
+async def test_a_step_is_told_of_in_its_own_words(tmp_path: Path) -> None:
+    async with studio(tmp_path) as here, here.client.stream(STREAM) as stream:
+        task_id = await here.begun()
+        assert [await said(stream) for _ in range(3)] == [CONNECTED, WAITING, STARTED]
+        here.hub.progressed(
+            task_id, Report(steps=(StepPlan(name="audio", weight=20), StepPlan(name="rest", weight=80)))
+        )
+        here.hub.progressed(task_id, Report(step="audio"))
+        here.hub.progressed(task_id, Report(step="audio", percent=50, message="✅ Generated audio"))
+        here.hub.progressed(task_id, Report(step="audio", status="done"))
+        here.complete(task_id)
+        heard = await all_said(stream)
+
+    told = [("generating_audio", percent, "✅ Generated audio") for percent in (10, 20)]
+    assert heard == [*told, COMPLETED, DONE]
 
 
 async def test_a_failure_says_why(tmp_path: Path) -> None:
