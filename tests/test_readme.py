@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from pathlib import Path
 
 from tests import serving
+from tests.dialects.studio import need_tools
 from tests.media import File, make_video, media_server
 from tests.wait import PATIENCE_S
 
@@ -95,6 +97,17 @@ async def test_its_pipeline_is_followed_to_the_end(tmp_path: Path) -> None:
 
     assert '"percentage":100.0' in said
     assert '"again":{"message":"hello world!","count":1}' in said
+
+
+async def test_its_video_is_made_and_followed_by_name(tmp_path: Path) -> None:
+    need_tools()
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Videos")[0], server.url, cwd=tmp_path)
+
+    told = [message["status"] for message in map(json.loads, re.findall(r"^data: (.*)$", said, re.MULTILINE))]
+    assert [*told[:2], *told[-2:]] == ["connected", "waiting", "completed", "done"]
+    assert {"generating_content", "generating_scripts", "generating_audio", "composing_video"} <= set(told)
+    assert (tmp_path / "tea.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 async def test_its_function_is_a_task_type(tmp_path: Path) -> None:

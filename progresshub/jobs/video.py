@@ -102,7 +102,7 @@ def kind(settings: VideoSettings) -> Kind:
 
     def launch(task: Task) -> Call:
         arguments = {"request": task.spec.payload, "settings": limits}
-        return Call(pool=KIND, target="progresshub.jobs.film:make", arguments=arguments, fresh=True)
+        return Call(pool=KIND, target="progresshub.jobs.film.making:make", arguments=arguments, fresh=True)
 
     return Kind(
         name=KIND,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import pytest
 
 from progresshub.dialects.generations.audience import Audience
 from progresshub.dialects.generations.watching import AUDIENCE
@@ -18,6 +19,7 @@ from progresshub.model import Failure
 from progresshub.protocol import Report
 from progresshub.registry.hub import Hub
 from progresshub.settings import Config, Generations
+from progresshub.settings import Video as VideoSettings
 from tests import parts
 from tests.edge.served import served
 from tests.serving import Client, Stream
@@ -88,6 +90,12 @@ async def studio(data: Path, settings: Generations = PATIENT, **given: Any) -> A
         url = str(site.client.make_url("")).rstrip("/")
         yield Studio(Client(url, site.client.session), site.hub, site.app[AUDIENCE])
         site.hub.bus.close()
+
+
+def need_tools() -> None:
+    """Skip the test where no video can be made."""
+    if lacking := video.missing(VideoSettings()):
+        pytest.skip(f"NO VIDEO CAN BE MADE HERE: {', '.join(lacking)} MISSING")
 
 
 async def said(stream: Stream) -> tuple[str, int, str] | None:

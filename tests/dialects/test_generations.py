@@ -14,7 +14,9 @@ import pytest
 from progresshub.jobs import video
 from progresshub.model import State, Task
 from progresshub.settings import Generations, Video
-from tests.dialects.studio import ASYNC, FILM, ID, RESULT, TOPIC, Studio, studio
+from tests.dialects.studio import ASYNC, FILM, ID, RESULT, TOPIC, Studio, need_tools, said, studio
+from tests.serving import client as speaking
+from tests.serving import process
 from tests.wait import until
 
 ASKED = {"topic": TOPIC}
@@ -305,3 +307,33 @@ async def test_a_deleted_run_gives_the_name_back_to_the_one_before(tmp_path: Pat
 
     assert left == RESULT["content_data"]
     assert (status, body["error"], body["detail"]) == (404, "NOT_FOUND", f"There is no task {ID}.")
+
+
+async def test_names_outlive_the_server(tmp_path: Path) -> None:
+    need_tools()
+    later = {"type": "video", "payload": {"topic": TOPIC, "content": "# Tea"}, "process_at": "2999-01-01T00:00:00Z"}
+    async with process(tmp_path / "data") as server, speaking(server.url) as client:
+        await client.post("/api/v1/tasks", later, 201)
+        server.kill()
+        await server.gone()
+
+    async with process(tmp_path / "data") as server, speaking(server.url) as client:
+        stands = [await client.get(f"/api/status/{name}") for name in (ID, f"{ID}i")]
+        async with client.stream(f"/api/progress/{ID}") as stream:
+            heard = [await said(stream), await said(stream)]
+
+    assert [body["status"] for body in stands] == ["waiting", "waiting"]
+    assert [one and one[0] for one in heard] == ["connected", "waiting"]
+
+
+def test_runs_of_one_generation_take_turns() -> None:
+    lane_of = video.kind(Video()).lane_of
+    assert lane_of is not None
+
+    first, again, other = (
+        lane_of({"topic": topic}) for topic in (TOPIC, "Introduction to Machine Learners", "Introduction to Tea")
+    )
+
+    assert first == again != other
+    assert first is not None
+    assert first.slots == 1

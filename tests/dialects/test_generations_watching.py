@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from progresshub.dialects.generations.audience import Pulse
+from progresshub.dialects.generations.watching import Watcher
 from progresshub.errors import StorageFull
-from progresshub.settings import Generations
+from progresshub.protocol import Report, StepPlan
+from progresshub.settings import Generations, Streams
 from tests.dialects.studio import ID, TOPIC, all_said, said, studio
-from tests.parts import Disk
+from tests.parts import Disk, HandClock
 from tests.wait import until
 
 CONNECTED = ("connected", 0, "📡 Connected to progress stream")
@@ -159,6 +164,23 @@ async def test_what_is_reported_twice_is_told_once(tmp_path: Path) -> None:
     assert heard == ([("composing_video", 85, "composing"), ("composing_video", 86, "composing"), COMPLETED, DONE],) * 2
 
 
+async def test_a_step_is_told_of_in_its_own_words(tmp_path: Path) -> None:
+    async with studio(tmp_path) as here, here.client.stream(STREAM) as stream:
+        task_id = await here.begun()
+        assert [await said(stream) for _ in range(3)] == [CONNECTED, WAITING, STARTED]
+        here.hub.progressed(
+            task_id, Report(steps=(StepPlan(name="audio", weight=20), StepPlan(name="rest", weight=80)))
+        )
+        here.hub.progressed(task_id, Report(step="audio"))
+        here.hub.progressed(task_id, Report(step="audio", percent=50, message="✅ Generated audio"))
+        here.hub.progressed(task_id, Report(step="audio", status="done"))
+        here.complete(task_id)
+        heard = await all_said(stream)
+
+    told = [("generating_audio", percent, "✅ Generated audio") for percent in (10, 20)]
+    assert heard == [*told, COMPLETED, DONE]
+
+
 async def test_a_failure_says_why(tmp_path: Path) -> None:
     async with studio(tmp_path) as here:
         task_id = await here.begun()
@@ -274,3 +296,60 @@ async def test_those_who_leave_leave_nothing_behind(tmp_path: Path) -> None:
         assert here.audience._bells == {}
         assert here.audience.pulse._due_s == {}
         assert here.audience._tellings == {}
+
+
+class Pipe(asyncio.Transport):
+    """A connection that keeps what is not read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unread: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.unread.append(data)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return sum(map(len, self.unread))
+
+
+async def test_heartbeats_do_not_pile_up_before_one_who_does_not_listen() -> None:
+    pipe = Pipe()
+    watcher = Watcher(make_mocked_request("GET", STREAM), Streams(), HandClock())
+    watcher.connect(pipe)
+
+    for _ in range(5):
+        watcher.beat()
+    piled = len(pipe.unread)
+    pipe.unread.clear()
+    watcher.beat()
+    told = len(pipe.unread)
+    pipe.unread.clear()
+    watcher.finish()
+    watcher.beat()
+
+    assert (piled, told, pipe.unread) == (1, 1, [])
+
+
+async def test_everybody_feels_the_pulse_in_turn() -> None:
+    pulse = Pulse(0.1)
+    felt: list[str] = []
+    enough = asyncio.Event()
+
+    class Hearer(NamedTuple):
+        name: str
+
+        def beat(self) -> None:
+            felt.append(self.name)
+            if len(felt) == 6:
+                enough.set()
+
+    with pulse.felt_by(Hearer("a")), pulse.felt_by(Hearer("b")):
+        async with asyncio.timeout(10):
+            await enough.wait()
+        with pulse.felt_by(Hearer("c")):
+            pass
+
+    assert felt == ["a", "b"] * 3

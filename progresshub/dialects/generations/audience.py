@@ -51,6 +51,8 @@ class Telling:
             return b"" if task.final else words.farewell(words.DELETED, at_ms)
         if task.final:
             return words.last_frames(task, at_ms)
+        if words.between_steps(task):
+            return b""
         said, before = words.said(task), self._said
         self._said = said
         return b"" if said == before else words.frame(said, at_ms)

@@ -111,6 +111,14 @@ WAITING = Said("waiting", 0, "⏳ Waiting for generation to start...")
 STARTED = Said("started", 0, "🚀 Starting generation...")
 COMPLETED = Said("completed", 100, "✅ Video generation complete!")
 DONE = Said("done", 100, "✅ Stream ended")
+STEP = {
+    "content": "generating_content",
+    "scripts": "generating_scripts",
+    "audio": "generating_audio",
+    "visuals": "generating_media",
+    "composition": "composing_video",
+}
+"""The steps of a video by the statuses that clients know, for the moments in which the kind itself names none."""
 NEVER_CAME = "no generation of this name has started"
 DELETED = "the generation was deleted"
 CANCELLED = "the generation was cancelled"
@@ -130,8 +138,15 @@ def said(task: Task) -> Said:
     progress = task.progress
     if progress is None:
         return STARTED
-    status = progress.stage or STARTED.status
-    return Said(status, min(99, int(progress.percent or 0)), redact_text(progress.message) or status)
+    status = STEP.get(progress.stage, progress.stage) or STARTED.status
+    usual = STARTED.message if status == STARTED.status else status.replace("_", " ").capitalize()
+    return Said(status, min(99, int(progress.percent or 0)), redact_text(progress.message) or usual)
+
+
+def between_steps(task: Task) -> bool:
+    """Whether a step has just begun or ended, of which a watcher hears when there is something to say."""
+    progress = task.progress
+    return task.state is State.RUNNING and progress is not None and progress.stage in STEP and not progress.message
 
 
 def failed(why: str) -> Said:
