@@ -114,7 +114,7 @@ def listed(task: Task, file: FileInfo) -> Listed:
 
 def category(task: Task, name: str) -> str:
     """What a file is to the song, by how its name ends."""
-    if name == task.spec.payload.get("file"):
+    if name == words.original(task):
         return ORIGINAL
     stem = PurePosixPath(name).stem
     return next((word for ending, word in CATEGORIES.items() if stem.endswith(ending)), OTHER)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
@@ -115,7 +113,7 @@ async def _completed(call: Call[None, None]) -> Task:
 
 def _files(hub: Hub, task: Task) -> list[str]:
     """What was made of the song that came."""
-    return [file.name for file in hub.files.list(task.id) if file.name != task.spec.payload.get("file")]
+    return [file.name for file in hub.files.list(task.id) if file.name != words.original(task)]
 
 
 def _results(task: Task, files: list[str]) -> Results:
@@ -170,15 +168,10 @@ def _summary(task: Task, files: list[str]) -> Summary:
 
 def song_info(task: Task) -> SongInfo:
     about = words.file_info(task)
-    metadata: dict[str, Any] = {
-        "filename": task.spec.title,
-        "format": about.format if about else "",
-        **task.spec.metadata,
-    }
     return SongInfo(
-        filename=str(metadata["filename"]),
+        filename=words.original(task) or task.spec.title,
         size=words.file_bytes(task) or 0,
-        format=str(metadata["format"]),
+        format=about.format if about else str(task.spec.metadata.get("format", "")),
         duration=about.duration_s if about else 0.0,
         sample_rate=about.sample_rate if about else 0,
         channels=about.channels if about else 0,

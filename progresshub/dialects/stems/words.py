@@ -209,6 +209,12 @@ def file_info(task: Task) -> audio.FileInfo | None:
     )
 
 
+def original(task: Task) -> str | None:
+    """The name of the file that came."""
+    name = task.spec.metadata.get("filename") or task.spec.payload.get("file")
+    return name if isinstance(name, str) else None
+
+
 def file_bytes(task: Task) -> int | None:
     size = task.spec.metadata.get("file_size")
     about = file_info(task)
