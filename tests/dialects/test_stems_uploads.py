@@ -94,7 +94,12 @@ async def test_it_is_queued_and_validated_next(hub: Client) -> None:
 
 
 async def test_it_is_a_task_like_any_other_with_its_options(hub: Client) -> None:
-    fields = {"enable_beat_tracking": "false", "language": " en ", "audio_sample_rate": "22050", "whisper_model": ""}
+    fields: dict[str, Any] = {
+        "enable_beat_tracking": "false",
+        "language": " en ",
+        "audio_sample_rate": "22050",
+        "whisper_model": "",
+    }
     _, taken = await upload(hub, form(**fields))
 
     task = await hub.task(taken["job_id"])
