@@ -46,6 +46,7 @@ from progresshub.release import Current, warn_if_old
 from progresshub.scheduling.inquiries import Inquiries
 from progresshub.scheduling.scheduler import Scheduler
 from progresshub.scheduling.upkeep import Upkeep
+from progresshub.web import WEB
 
 log = logging.getLogger("progresshub")
 
@@ -175,8 +176,9 @@ class Server:
 
     def _site(self, hub: Hub, tokens: Tokens, door: Door, company: _Company) -> web.Application:
         guard = Guard(self._config, tokens, addresses(self._config.server))
-        app = Site(hub, self._config, DIALECTS, fallback=house.HOUSE, guard=guard, door=door).app()
-        house.furnish(app, self._config, tokens, DIALECTS)
+        dialects = (*DIALECTS, WEB)
+        app = Site(hub, self._config, dialects, fallback=house.HOUSE, guard=guard, door=door).app()
+        house.furnish(app, self._config, tokens, dialects)
         downloads.furnish(app, company.inquiries, company.traffic)
         generations.furnish(app, hub, self._config.generations)
         app[DOWNLOADER] = company.downloader

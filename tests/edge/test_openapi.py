@@ -17,10 +17,11 @@ from progresshub.edge import house
 from progresshub.edge.openapi import document
 from progresshub.edge.routes import Call, Dialect, Route, Upload
 from progresshub.errors import HubError
+from progresshub.web import WEB
 from tests.edge.served import served
 
 Json = dict[str, Any]
-ALL = (*DIALECTS, house.HOUSE)
+ALL = (*DIALECTS, WEB, house.HOUSE)
 
 
 class Wanted(msgspec.Struct):
