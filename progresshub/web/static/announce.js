@@ -1,6 +1,9 @@
 // The one voice for people who listen: politely, in whole sentences, at most one every two seconds.
 
+import { h } from "./dom.js";
+
 const PAUSE_MS = 2_000;
+const SHOWN_MS = 6_000;
 let waiting = [];
 let timer = 0;
 
@@ -19,6 +22,13 @@ function speak() {
   if (!texts.length) return;
   document.getElementById("said").textContent =
     texts.length > 3 ? `${texts.slice(0, 3).join(". ")}, and ${texts.length - 3} more.` : `${texts.join(". ")}.`;
+}
+
+/** Says what did not work where everybody sees it, for a while. */
+export function complain(text) {
+  const note = h("p", { class: "complaint", role: "alert", text });
+  document.body.append(note);
+  setTimeout(() => note.remove(), SHOWN_MS);
 }
 
 const ENDS = { completed: "is completed", failed: "has failed", cancelled: "is cancelled" };

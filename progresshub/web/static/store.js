@@ -19,6 +19,8 @@ export class Store extends EventTarget {
   /** Whether every task there is has been loaded, and how many there are. */
   complete = false;
   total = 0;
+  /** Grows whenever a row changes. */
+  changes = 0;
 
   #rows = new Map();
   #watchers = new Set();
@@ -119,6 +121,7 @@ export class Store extends EventTarget {
   }
 
   #note(id, reshaped) {
+    this.changes += 1;
     if (id !== null) this.#changed.add(id);
     this.#reshaped ||= reshaped;
     this.#frame ||= requestAnimationFrame(() => this.#tell());
