@@ -3,7 +3,7 @@
 import { h, say } from "./dom.js";
 
 let number = 0;
-const LONG = /^(text|topic|markdown|script|prompt|body|description|message)$/i;
+const LONG = /^(text|topic|markdown|script|prompt|body|content)$/i;
 
 /** A schema's part as a field: `element`, `value()` (undefined for what is left out), and `set(value)`. */
 export function fieldOf(schema, { name = "", required = false, defs = {} } = {}) {
@@ -15,7 +15,7 @@ export function fieldOf(schema, { name = "", required = false, defs = {} } = {})
   if (known.enum) return choice(given);
   if (known.format === "upload") return upload(given);
   const types = [known.type].flat();
-  if (types.includes("object")) return known.properties && Object.keys(known.properties).length ? group(given) : json(given);
+  if (types.includes("object") || known.properties) return known.properties && Object.keys(known.properties).length ? group(given) : json(given);
   if (types.includes("array")) return list(given);
   if (types.includes("boolean")) return tick(given);
   if (types.includes("string")) return text(given);
@@ -33,7 +33,7 @@ function settled(schema, defs) {
   return settled({ ...real[0], ...rest }, defs);
 }
 
-function labelled(given, control, about = given.schema.description) {
+function labelled(given, control, about = (given.schema.description ?? "").replaceAll("`", "")) {
   const id = `field-${(number += 1)}`;
   control.id = id;
   const refusal = h("p", { class: "refusal", hidden: true, id: `${id}-refusal` });
@@ -214,7 +214,7 @@ function variants(choices, given) {
   };
   const turn = () => {
     const { description } = settled(choices[control.value], given.defs);
-    say(about, description ?? "");
+    say(about, (description ?? "").replaceAll("`", ""));
     body.replaceChildren(...[current().element].filter(Boolean));
   };
   control.addEventListener("change", turn);
@@ -225,7 +225,8 @@ function variants(choices, given) {
     value: () => current().value(),
     files: () => current().files?.() ?? [],
     set: (value) => {
-      const fits = choices.findIndex((one) => settled(one, given.defs).properties?.name?.const === value?.name);
+      const name = value?.name;
+      const fits = choices.findIndex((one) => name && settled(one, given.defs).properties?.name?.const === name);
       if (fits >= 0) control.value = fits;
       turn();
       current().set(value);

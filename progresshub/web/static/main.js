@@ -3,6 +3,7 @@
 import { announceMoves } from "./announce.js";
 import { logOut, session } from "./api.js";
 import { put, say } from "./dom.js";
+import { startDrops } from "./drop.js";
 import { bind, showKeys, startKeyboard } from "./keyboard.js";
 import { showLogin } from "./login.js";
 import { go, routeOf, startRouter } from "./router.js";
@@ -41,6 +42,7 @@ function startFrame() {
   });
   announceMoves(store);
   startTotals(store);
+  startDrops(() => store.may("submit"));
 }
 
 /** Learns what whoever looks may do; whether they may look at all. */
