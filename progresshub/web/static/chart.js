@@ -7,9 +7,9 @@ import { duration, percent, speed } from "./format.js";
 const PAGE = 1_000;
 const PAGES = 10;
 const MOST_POINTS = 2_000;
-const FEW_POINTS = 4;
+const FEW_POINTS = 3;
 const HEIGHT_PX = 180;
-const NEWER_MS = 250;
+const NEWER_MS = 100;
 const TIMES_S = [1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1_200, 1_800, 3_600, 7_200, 14_400, 28_800, 86_400, 604_800];
 let uPlot = null;
 
