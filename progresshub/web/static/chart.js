@@ -66,8 +66,9 @@ export class Chart {
   hear(row) {
     if (!this.#loaded || !row.at_ms || row.percent === undefined) return;
     this.#unit = row.unit;
-    const last = this.#points.at(-1);
-    if (last && row.at_ms < last.ms + (row.finished_ms ? 0 : NEWER_MS)) return;
+    const [before, last] = [this.#points.at(-2), this.#points.at(-1)];
+    if (last && row.at_ms <= last.ms) return;
+    if (before && last.ms < before.ms + NEWER_MS) this.#points.pop();
     this.#points.push({ ms: row.at_ms, percent: row.percent, speed: row.speed_bps ?? null });
     this.#thin();
     this.#frame ||= requestAnimationFrame(() => this.#draw());
