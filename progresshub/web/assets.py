@@ -36,6 +36,7 @@ SHELL_HEADERS = {
 }
 FOREVER = "public, max-age=31536000, immutable"
 SHELL = "index.html"
+MODULE = "progresshub.js"
 COMPRESSES = 0.9
 """A file that gzip makes no smaller than this share of itself is sent as it is."""
 
@@ -88,16 +89,22 @@ async def file(call: Call[None, None]) -> web.Response:
     asset = assets().get(call.path("name"))
     if asset is None or call.path("name") == SHELL:
         raise UnknownPath(path=call.request.path)
-    headers = {
-        **SAFE,
-        "Cache-Control": FOREVER if call.path("version") == version() else "no-cache",
-        "ETag": f'"{asset.etag}"',
-        "Vary": "Accept-Encoding",
-    }
-    if asset.etag in call.request.headers.get("If-None-Match", ""):
+    return _answer(call.request, asset, FOREVER if call.path("version") == version() else "no-cache")
+
+
+async def module(call: Call[None, None]) -> web.Response:
+    """The client module, at an address that stays; pages of allowed origins import it."""
+    answer = _answer(call.request, assets()[MODULE], "no-cache")
+    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return answer
+
+
+def _answer(request: web.Request, asset: Asset, caching: str) -> web.Response:
+    headers = {**SAFE, "Cache-Control": caching, "ETag": f'"{asset.etag}"', "Vary": "Accept-Encoding"}
+    if asset.etag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
     body = asset.data
-    if asset.compressed and "gzip" in call.request.headers.get("Accept-Encoding", ""):
+    if asset.compressed and "gzip" in request.headers.get("Accept-Encoding", ""):
         headers["Content-Encoding"] = "gzip"
         body = asset.compressed
     return web.Response(body=body, content_type=asset.content_type, charset="utf-8", headers=headers)
@@ -123,6 +130,14 @@ ROUTES = (
     ),
     Route(method="GET", path="/new", handler=page, summary="The dashboard's forms", scope=None, answers=HTML),
     Route(method="GET", path="/tasks/{id}", handler=page, summary="A task's page", scope=None, answers=HTML),
+    Route(
+        method="GET",
+        path=f"/{MODULE}",
+        handler=module,
+        summary="A module that watches tasks from any web page",
+        scope=None,
+        answers={200: "text/javascript", 304: "it is what you have"},
+    ),
     Route(
         method="GET",
         path="/-/web/{version}/{name}",

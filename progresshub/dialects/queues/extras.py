@@ -18,10 +18,11 @@ from progresshub.edge.follow import follow
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import event_id, reply
 from progresshub.errors import InvalidField
-from progresshub.model import FIRST
+from progresshub.model import FIRST, EventType
 
 MOST_EVENTS = 1_000
 READ_BYTES = 65_536
+CHANGES = frozenset(EventType) - {EventType.PROGRESSED}
 
 
 class LogQuery(msgspec.Struct):
@@ -62,10 +63,11 @@ class EventList(msgspec.Struct):
 
 
 class EventsQuery(msgspec.Struct):
-    """`-` is the beginning, else the id of the first event wanted."""
+    """`start_id`: `-` is the beginning, else the id of the first event wanted; `progress` false leaves progress out."""
 
     start_id: str = "-"
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    progress: str = "true"
 
 
 async def logs(call: Call[LogQuery, None]) -> web.StreamResponse:
@@ -142,7 +144,8 @@ async def events(call: Call[EventsQuery, None]) -> web.Response:
     if start is None:
         raise InvalidField(field="start_id", reason=f"{text[:40]!r} is neither '-' nor the id of an event")
     await call.hub.kept()
-    found = await call.hub.store.history(task, start=start, types=None, limit=call.query.limit)
+    types = CHANGES if call.query.progress.lower() == "false" else None
+    found = await call.hub.store.history(task, start=start, types=types, limit=call.query.limit)
     shown = [
         EventBody(str(event.id), event.type.value, rfc3339(event.id.ms), STATE[event.task.state], body(event.task))
         for event in found

@@ -8,7 +8,7 @@ import { LogFile } from "./logfile.js";
 import { Finder } from "./search.js";
 
 const POLL_MS = 1_000;
-const MOST_LINES = 20_000;
+const MOST_LINES = 10_000;
 const NEAR_PX = 240;
 
 export class LogView {
@@ -27,6 +27,7 @@ export class LogView {
   #closed = false;
   #busy = false;
   #finder;
+  #resized = new ResizeObserver(() => this.#following && this.#setFollowing(true));
 
   /** `live()` says whether more is to be expected. */
   constructor(id, live) {
@@ -48,6 +49,7 @@ export class LogView {
     this.#earlier.addEventListener("click", () => this.#upward());
     this.#box.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#follow.addEventListener("click", () => this.#setFollowing(!this.#following));
+    this.#resized.observe(this.#box);
     this.#begin();
   }
 
@@ -59,6 +61,7 @@ export class LogView {
   close() {
     this.#closed = true;
     clearTimeout(this.#timer);
+    this.#resized.disconnect();
     this.#finder.close();
   }
 

@@ -3,9 +3,10 @@
 import { announceMoves } from "./announce.js";
 import { logOut, session } from "./api.js";
 import { put, say } from "./dom.js";
+import { startDrops } from "./drop.js";
 import { bind, showKeys, startKeyboard } from "./keyboard.js";
 import { showLogin } from "./login.js";
-import { go, startRouter } from "./router.js";
+import { go, routeOf, startRouter } from "./router.js";
 import { Store } from "./store.js";
 import { startStream } from "./stream.js";
 import { startTheme } from "./theme.js";
@@ -41,6 +42,7 @@ function startFrame() {
   });
   announceMoves(store);
   startTotals(store);
+  startDrops(() => store.may("submit"));
 }
 
 /** Learns what whoever looks may do; whether they may look at all. */
@@ -65,7 +67,7 @@ async function open(route) {
     askIn();
     return;
   }
-  stream ??= startStream(store);
+  if (store.may("read")) stream ??= startStream(store);
   shown?.view.close();
   main.replaceChildren();
   const view = page.show(main, route, store);
@@ -83,7 +85,7 @@ function askIn() {
   shown = null;
   store.forgetAll();
   store.setLink("login");
-  showLogin(main, enter);
+  showLogin(main, enter, routeOf(new URL(location.href)).query.has("shared") ? "This link has ended." : "");
 }
 
 async function enter() {
