@@ -7,6 +7,7 @@ watches named tasks is told how each of them ended.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+
 import msgspec
 
 from progresshub.client.answers import Happening, Task
