@@ -161,5 +161,9 @@ class Happening(msgspec.Struct, frozen=True):
     task: Task
 
 
+class Session(msgspec.Struct, frozen=True):
+    scopes: tuple[str, ...]
+
+
 class Said(msgspec.Struct, frozen=True):
     message: str = ""

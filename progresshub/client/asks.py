@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from progresshub.client.answers import Created, FileList, Health, Page, Progress, Queue, Said, Task
+from progresshub.client.answers import Created, FileList, Health, Page, Progress, Queue, Said, Session, Task
 
 T = TypeVar("T")
 
@@ -88,6 +88,10 @@ def queue_change(name: str, **changes: Any) -> Ask[Queue]:
 
 def checkup() -> Ask[Health]:
     return Ask(path="/health", answer=Health, fine=(503,))
+
+
+def session() -> Ask[Session]:
+    return Ask(path="/-/session", answer=Session)
 
 
 def event_stream(task_ids: Sequence[str], last_id: str) -> Ask[bytes]:

@@ -26,6 +26,7 @@ from progresshub.client.asks import (
     queue_list,
     repetition,
     saying,
+    session,
     submission,
 )
 from progresshub.client.connection import Connection
@@ -164,6 +165,10 @@ class AsyncClient:
 
     async def health(self) -> Health:
         return await self._ask(checkup())
+
+    async def scopes(self) -> tuple[str, ...]:
+        """What whoever asks may do, from the least to the most."""
+        return (await self._ask(session())).scopes
 
     async def files(self, task_id: str) -> list[FileInfo]:
         return list((await self._ask(file_list(task_id))).files)

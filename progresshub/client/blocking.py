@@ -125,6 +125,10 @@ class Client:
     def health(self) -> Health:
         return self._do(self._client.health())
 
+    def scopes(self) -> tuple[str, ...]:
+        """What whoever asks may do."""
+        return self._do(self._client.scopes())
+
     def files(self, task_id: str) -> list[FileInfo]:
         return self._do(self._client.files(task_id))
 

@@ -1,0 +1,209 @@
+"""Bars on a terminal: one for each task that is not over, what has ended above them, and how it all stands below.
+
+Nothing is made up: a total that is not known is a bar that pulses, and the time left is only told
+when it is known. Texts are cut so that a task is always one line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from contextlib import suppress
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from progresshub.cli import taskbar, words
+from progresshub.cli.painter import Painter
+from progresshub.cli.standing import Standing
+from progresshub.client import Progress, Task
+from progresshub.model import State
+
+FRAME_S = 0.1
+BAR_CELLS, NARROW_BAR_CELLS = 24, 10
+GLYPHS = {State.COMPLETED: "✓", State.FAILED: "✗", State.CANCELLED: "✗", State.RUNNING: "•", State.RETRYING: "↻"}
+ASCII = {"✓": "+", "✗": "x", "•": "*", "↻": "~", "·": "-", "…": "."}
+
+
+class Screen:
+    """An async context; `show` what is new, it is painted with the next frame."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._console = Console(file=file, highlight=False, markup=False, emoji=False)
+        self._painter = Painter(file, lambda: self._console.size.width)
+        self._taskbar = taskbar.Taskbar(file, os.environ)
+        self.standing = Standing()
+        self._live: dict[str, Task] = {}
+        self._above: list[str] = []
+        self._connected = True
+        self._changed = True
+        self._size = self._console.size
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ticker = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticker
+        self._paint()
+        self._painter.close()
+        self._taskbar.clear()
+
+    def show(self, task: Task) -> None:
+        self.standing.saw(task)
+        if task.final or task.deleted:
+            self._live.pop(task.id, None)
+            self._above.append(self._rendered(self._ended(task)))
+        else:
+            self._live[task.id] = task
+        self._changed = True
+
+    def link(self, connected: bool) -> None:
+        self._connected = connected
+        self._changed = True
+
+    def print(self, text: str) -> None:
+        """Whole lines, above the bars."""
+        self._above.append(text)
+        self._changed = True
+
+    async def _tick(self) -> None:
+        while True:
+            if self._changed or self._pulses() or self._console.size != self._size:
+                self._paint()
+            await asyncio.sleep(FRAME_S)
+
+    def _pulses(self) -> bool:
+        return any(task.percent is None and task.status is State.RUNNING for task in self._live.values())
+
+    def _paint(self) -> None:
+        self._size = self._console.size
+        self._changed = False
+        above, self._above = "".join(self._above), []
+        tasks = sorted(self._live.values(), key=lambda task: task.status is not State.RUNNING)
+        room = max(1, self._size.height - 3)
+        footer = self._footer(len(tasks) - room)
+        lines = [self._line(task) for task in tasks[:room]] + footer
+        self._painter.paint(lines, above)
+        self._taskbar.show(self.standing)
+
+    def _line(self, task: Task) -> tuple[str, int]:
+        rendered = self._rendered(self._row(task)).rstrip("\n")
+        return rendered, min(self._size.width, words.width(words.clean(rendered)))
+
+    def _row(self, task: Task) -> Table:
+        """As many columns as there is room for."""
+        width = self._size.width
+        progress = task.progress or Progress()
+        stalled = task.stalled
+        colour = words.STALLED if stalled else words.COLOURS.get(task.status, "")
+        bar_cells = BAR_CELLS if width >= 70 else NARROW_BAR_CELLS
+        row = Table.grid(padding=(0, 1, 0, 0))
+        cells: list[Text | ProgressBar] = [
+            Text(self._sign(GLYPHS.get(task.status, "·")), style=colour),
+            Text(words.fitted(words.name(task), _title_cells(width, bar_cells))),
+            self._bar(task, bar_cells),
+            Text(f"{words.percent(task) or '':>4}"),
+        ]
+        if width >= 70:
+            cells.append(Text(words.fitted(_figures(task, progress), 24)))
+        if width >= 100:
+            left = width - 24 - 24 - 30 - 12
+            cells.append(Text(words.fitted(words.doing(task) or words.state(task), left), style="dim"))
+        elif stalled or task.status is not State.RUNNING:
+            cells[-1] = Text(words.fitted(words.state(task), 24 if width >= 70 else 4), style=colour)
+        for _ in cells:
+            row.add_column(no_wrap=True)
+        row.add_row(*cells)
+        return row
+
+    def _bar(self, task: Task, cells: int) -> ProgressBar:
+        colour = words.STALLED if task.stalled else words.COLOURS.get(task.status, "white")
+        unknown = task.percent is None
+        return ProgressBar(
+            total=100,
+            completed=_fine_percent(task) or 0.0,
+            width=cells,
+            pulse=unknown and task.status is State.RUNNING and not task.stalled,
+            complete_style=Style(color=colour),
+            finished_style=Style(color="green"),
+            pulse_style=Style(color=colour),
+            animation_time=time.monotonic(),
+        )
+
+    def _ended(self, task: Task) -> Text:
+        """What is left of a task that is over; one line of the terminal's width at most."""
+        glyph = self._sign(GLYPHS.get(task.status, "·"))
+        told = f"{words.name(task)}  {words.state(task)}"
+        told += f" in {words.lasted(task)}" if task.status is State.COMPLETED else f" {words.doing(task)}"
+        text = Text(f"{glyph} ", style=words.COLOURS.get(task.status, ""))
+        room = self._console.size.width - 3
+        cut = told.rstrip() if words.width(told) <= room else words.fitted(told, room)
+        return text.append(self._sign(cut), style="")
+
+    def _footer(self, hidden: int) -> list[tuple[str, int]]:
+        told = [f"{self._sign('…')} and {hidden} more"] if hidden > 0 else []
+        if len(self.standing.tasks) > 1:
+            told.append(self._standing())
+        if not self._connected:
+            told.append("the server is away; trying again")
+        cut = [self._sign(words.fitted(text, min(words.width(text), self._size.width - 1))) for text in told]
+        return [
+            (self._rendered(Text(text, style="yellow" if "away" in text else "dim")).rstrip("\n"), words.width(text))
+            for text in cut
+        ]
+
+    def _standing(self) -> str:
+        parts = [self.standing.counts()]
+        if (percent := self.standing.percent()) is not None:
+            parts.append(f"{percent:.0f}% of all")
+        if (left_s := self.standing.left_s()) is not None:
+            at = datetime.now().astimezone() + timedelta(seconds=left_s)
+            parts.append(f"{words.span(left_s)} left, until {at:%H:%M}")
+        return " · ".join(parts)
+
+    def _rendered(self, what: Text | Table) -> str:
+        with self._console.capture() as captured:
+            self._console.print(what, no_wrap=True, overflow="crop", crop=True)
+        return captured.get()
+
+    def _sign(self, text: str) -> str:
+        """The same for terminals that know no more than ASCII."""
+        if self._console.encoding.lower().startswith("utf"):
+            return text
+        return "".join(ASCII.get(character, character) for character in text)
+
+
+def _title_cells(width: int, bar_cells: int) -> int:
+    rest = width - bar_cells - 4 - 2 - 5 - (25 if width >= 70 else 0)
+    return max(4, min(30, rest))
+
+
+def _figures(task: Task, progress: Progress) -> str:
+    """The speed and the time left, or how much is done where there is no speed."""
+    left = f"{words.span(progress.eta_seconds)} left" if progress.eta_seconds is not None else ""
+    return " ".join(filter(None, (words.speed(progress) or words.amount(progress), left)))
+
+
+def _fine_percent(task: Task) -> float | None:
+    """As exact as the counts are, where they are what the percentage follows from."""
+    progress = task.progress
+    if progress is None or progress.percent is None:
+        return None
+    if progress.current is None or not progress.total:
+        return progress.percent
+    fine = 100 * progress.current / progress.total
+    return fine if progress.percent <= fine < progress.percent + 1 else progress.percent
