@@ -103,7 +103,8 @@ class Guard:
         everybody = OPEN if self._may_be_open and not self._tokens.configured else NOTHING
         enough = needed is None or needed in everybody
         holder: Holder | None
-        if token := bearer(request.headers.get("Authorization", "")):
+        authorization = request.headers.get("Authorization")
+        if authorization is not None and (token := bearer(authorization)):
             holder = (
                 self._tokens.holder(token) if enough else self._tokens.verify(token, self._proxies.address(request))
             )
@@ -117,7 +118,7 @@ class Guard:
         raise Forbidden(reason=f"it needs a token of scope {needed}")
 
     def _session(self, request: web.Request, host: str) -> Holder | None:
-        if not self._origins.trusts(request.headers.get("Origin"), host):
+        if "Cookie" not in request.headers or not self._origins.trusts(request.headers.get("Origin"), host):
             return None
         cookie = request.cookies.get(self._tokens.cookie)
         return None if cookie is None else self._tokens.session(cookie)

@@ -299,7 +299,15 @@ async def _tell_missed(hub: Hub, seen: EventId, takes: Chosen, connection: sse.S
 TASK = "/api/v1/tasks/{id}/progress"
 
 ROUTES = (
-    Route(method="GET", path=TASK, handler=latest, summary="The latest progress", query=OfQueue, answers={200: Latest}),
+    Route(
+        method="GET",
+        path=TASK,
+        handler=latest,
+        summary="The latest progress",
+        query=OfQueue,
+        answers={200: Latest},
+        often=True,
+    ),
     Route(
         method="POST",
         path=TASK,
@@ -310,6 +318,7 @@ ROUTES = (
         raw=True,
         takes=(JSON, TEXT, FORM),
         answers={200: words.Entry},
+        often=True,
     ),
     Route(
         method="GET",
