@@ -52,7 +52,7 @@ async def run(effort: Effort) -> list[Table]:
     if program("wrk") is None:
         table.notes[OURS] = "wrk is not installed"
         return [table]
-    measures = {OURS: _measure(_ours, effort), "progresshub, as /api/progress": _measure(_ours_summary, effort)}
+    measures = {OURS: _measure(_ours, effort), "progresshub, a download's summary": _measure(_ours_summary, effort)}
     peers: dict[str, tuple[str, Start]] = {
         "aiohttp": ("aiohttp", _peer(PYTHON, "polling_aiohttp.py", "@PORT@")),
         "starlette": ("uvicorn", _peer(*uvicorn("polling_starlette"))),
@@ -101,7 +101,7 @@ async def _ours(path: str = "/api/v1/tasks/{}/progress") -> AsyncIterator[Polled
 
 
 def _ours_summary() -> AbstractAsyncContextManager[Polled]:
-    return _ours("/api/progress/{}")
+    return _ours("/api/progress/tasks/{}/summary")
 
 
 def _peer(*command: str | Path) -> Start:

@@ -112,7 +112,8 @@ class Guard:
         everybody = OPEN if self._may_be_open and not self._tokens.configured else NOTHING
         enough = needed is None or needed in everybody
         holder: Holder | None
-        token = bearer(request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization")
+        token = "" if authorization is None else bearer(authorization)
         if self._opens(request, route, token):
             return everybody | READ
         if token:
@@ -135,7 +136,9 @@ class Guard:
 
     def _cookie(self, request: web.Request, name: str, host: str) -> str:
         """A cookie's value, if the page that sends it may speak for the user; else it is empty."""
-        return request.cookies.get(name, "") if self._origins.trusts(request.headers.get("Origin"), host) else ""
+        if "Cookie" not in request.headers or not self._origins.trusts(request.headers.get("Origin"), host):
+            return ""
+        return request.cookies.get(name, "")
 
     def _opens(self, request: web.Request, route: Route | None, ticket: str) -> bool:
         """Whether this is a ticket that lets read what is asked for."""

@@ -317,6 +317,7 @@ ROUTES = (
         shared=True,
         query=OfQueue,
         answers={200: Latest},
+        often=True,
     ),
     Route(
         method="POST",
@@ -328,6 +329,7 @@ ROUTES = (
         raw=True,
         takes=(JSON, TEXT, FORM),
         answers={200: words.Entry},
+        often=True,
     ),
     Route(
         method="GET",
