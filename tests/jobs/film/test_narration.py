@@ -11,7 +11,7 @@ from progresshub.jobs.film.narration import SENTENCE_CHARS, Line, narrate, sente
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ("Dr. Who met Mrs. Hudson, e.g. here. At 3.14 p.m. or so.", 2),
         ("He said “stop.” Then he left.", 2),
-        ("第一句。第二句！第三句", ["第一句。", "第二句！", "第三句"]),
+        ("第一句。第二句。第三句", ["第一句。", "第二句。", "第三句"]),
         ("ما هذا؟ هذا شاي.", ["ما هذا؟", "هذا شاي."]),
         ("", []),
     ],

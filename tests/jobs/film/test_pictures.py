@@ -17,7 +17,7 @@ def load(directory, name="cup.png"):
 
 
 def a_bomb(path, side):
-    """A PNG of a few hundred bytes that says it has side × side pixels."""
+    """A PNG of a few hundred bytes that says it has so many pixels in each direction."""
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
