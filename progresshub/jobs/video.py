@@ -40,7 +40,7 @@ class Video(Struct, frozen=True, forbid_unknown_fields=True):
         "english"
     )
     tone: Annotated[str, Meta(max_length=60, description="How it is said, where a model writes it")] = "formal"
-    content: Annotated[str, Meta(max_length=200_000, description="The slides as Markdown, one for each heading")] = ""
+    content: Annotated[str, Meta(max_length=100_000, description="The slides as Markdown, one for each heading")] = ""
     theme: Annotated[Literal["light", "dark"] | None, Meta(description="Colours; left out, those of the settings")] = (
         None
     )
