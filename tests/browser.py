@@ -9,6 +9,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 import pytest
@@ -81,3 +83,19 @@ async def visiting(browser: Browser, **options: Any) -> AsyncIterator[Visitor]:
     finally:
         await context.close()
     assert not visitor.troubles, visitor.troubles
+
+
+@cache
+def _axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
+
+
+async def inaccessible(tab: Page) -> list[str]:
+    """What axe-core finds serious or worse, each with the elements it is about."""
+    await tab.evaluate(_axe())
+    found = await tab.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{violation['id']}: {[node['html'] for node in violation['nodes']]}"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]

@@ -7,11 +7,13 @@ from progresshub.dialects.downloads import DOWNLOADS
 from progresshub.dialects.executions import EXECUTIONS
 from progresshub.dialects.generations import GENERATIONS
 from progresshub.dialects.queues import QUEUES
+from progresshub.dialects.stems import STEMS
 
 DIALECTS = (
     EXECUTIONS,
     QUEUES,
     replace(DOWNLOADS, routes=tuple(map(shared, DOWNLOADS.routes))),
     GENERATIONS,
+    STEMS,
     CROSSROADS,
 )

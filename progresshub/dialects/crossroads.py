@@ -7,8 +7,9 @@ of another dialect is found there by those who accept nothing but a stream of ev
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import wraps
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -16,11 +17,14 @@ from aiohttp import web
 from progresshub.dialects.downloads import words as downloads
 from progresshub.dialects.generations import runs, watching
 from progresshub.dialects.generations import words as generations
+from progresshub.dialects.stems import outcome as stems
+from progresshub.dialects.stems.words import JobStatus
 from progresshub.edge import house
 from progresshub.edge.routes import Call, Dialect, Route
 from progresshub.edge.wire import reply
 from progresshub.errors import UnknownTask
 from progresshub.model import Task
+from progresshub.registry.hub import Hub
 
 EVENT_STREAM = "text/event-stream"
 PROGRESS = "/api/progress/"
@@ -31,12 +35,22 @@ class Claim(NamedTuple):
 
     origin: str
     kinds: frozenset[str]
-    body: Callable[[Task], Any]
+    body: Callable[[Hub, Task], Awaitable[Any]]
+
+
+def by_itself(body: Callable[[Task], Any]) -> Callable[[Hub, Task], Awaitable[Any]]:
+    """A body that is made of the task and nothing else."""
+
+    async def made(hub: Hub, task: Task) -> Any:
+        return body(task)
+
+    return made
 
 
 STATUS = (
-    Claim("generations", frozenset({"video"}), generations.status_body),
-    Claim("downloads", frozenset({"download"}), downloads.status_body),
+    Claim("generations", frozenset({"video"}), by_itself(generations.status_body)),
+    Claim("downloads", frozenset({"download"}), by_itself(downloads.status_body)),
+    Claim("stems", frozenset({"audio"}), stems.status),
 )
 
 
@@ -51,7 +65,7 @@ async def status(call: Call[None, None]) -> web.Response:
     task = await runs.newest(call.hub, asked)
     if task is None:
         raise UnknownTask(task_id=asked)
-    return reply(claim(task, STATUS).body(task))
+    return reply(await claim(task, STATUS).body(call.hub, task))
 
 
 def shared(route: Route) -> Route:
@@ -60,6 +74,7 @@ def shared(route: Route) -> Route:
     if route.method != "GET" or not route.path.startswith(PROGRESS) or "/" in name:
         return route
 
+    @wraps(route.handler)
     async def either(call: Call[Any, Any]) -> web.StreamResponse:
         wanted = EVENT_STREAM in call.request.headers.get("Accept", "").lower()
         if wanted and await runs.newest(call.hub, name) is not None:
@@ -78,7 +93,7 @@ CROSSROADS = Dialect(
             path="/api/status/{id:[^/]+}",
             handler=status,
             summary="How a task stands, in the words of the API it came through",
-            answers={200: (generations.Status, downloads.Status)},
+            answers={200: (generations.Status, downloads.Status, JobStatus)},
         ),
     ),
     prefixes=("/api/status",),

@@ -40,13 +40,13 @@ export function matcher({ kind, queue, text }) {
   return (row) =>
     (!kind || row.kind === kind) &&
     (!queue || row.queue === queue) &&
-    (!words.length || words.every((word) => textOf(row).includes(word)));
+    (!words.length || words.every((word) => textOf(row).includes(word) || row.id.startsWith(word)));
 }
 
 function textOf(row) {
   let text = searched.get(row);
   if (text === undefined) {
-    text = plain([row.title, row.kind, row.queue, row.id, row.stage, row.message, row.error].filter(Boolean).join(" "));
+    text = plain([row.title, row.kind, row.queue, row.stage, row.message, row.error].filter(Boolean).join(" "));
     searched.set(row, text);
   }
   return text;

@@ -142,8 +142,8 @@ function wordOf(row) {
 
 function whenOf(row, now) {
   if (FINAL.has(row.state)) {
-    const took = row.started_ms === undefined ? "" : duration(row.finished_ms - row.started_ms);
-    return [took, clock(row.finished_ms, now)].filter(Boolean).join(" · ");
+    const took_ms = row.finished_ms - (row.started_ms ?? row.finished_ms);
+    return [took_ms < 500 ? "" : duration(took_ms), clock(row.finished_ms, now)].filter(Boolean).join(" · ");
   }
   if (row.due_ms !== undefined) {
     return row.due_ms > now ? `in ${duration(row.due_ms - now)} · ${clock(row.due_ms, now)}` : "any moment";
