@@ -177,8 +177,19 @@ async def test_a_step_is_told_of_in_its_own_words(tmp_path: Path) -> None:
         here.complete(task_id)
         heard = await all_said(stream)
 
-    told = [("generating_audio", percent, "✅ Generated audio") for percent in (10, 20)]
-    assert heard == [*told, COMPLETED, DONE]
+    assert heard == [("generating_audio", 10, "✅ Generated audio"), COMPLETED, DONE]
+
+
+async def test_between_two_steps_the_last_word_of_the_first_one_holds(tmp_path: Path) -> None:
+    async with studio(tmp_path, Generations(heartbeat_s=0.1)) as here, here.client.stream(STREAM) as stream:
+        task_id = await here.begun()
+        here.hub.progressed(task_id, Report(step="audio", percent=50, stage="combining_audio", message="merging"))
+        here.hub.progressed(task_id, Report(step="audio", status="done"))
+        while (last := await said(stream)) != ("combining_audio", 50, "merging"):
+            assert last is not None
+        again = [await said(stream) for _ in range(2)]
+
+    assert again == [last, last]
 
 
 async def test_a_failure_says_why(tmp_path: Path) -> None:

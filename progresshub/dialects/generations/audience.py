@@ -40,10 +40,11 @@ class Telling:
     def encoding(self) -> Encoding:
         return Encoding(self, self._wrap, b"", b"")
 
-    def begin(self, task: Task) -> None:
-        """The first watcher has been told how it stands."""
-        if self._said is None:
-            self._said = words.said(task)
+    def stands(self, task: Task) -> words.Said:
+        """What somebody is told who has heard nothing yet."""
+        said = self._said if self._said is not None and words.between_steps(task) else words.said(task)
+        self._said = self._said or said
+        return said
 
     def __call__(self, event: Event) -> bytes:
         task, at_ms = event.task, event.id.ms
@@ -63,7 +64,7 @@ class Telling:
         if task is None or task.final:
             return b""
         if self._beat_of != (of := (task.changed, now_ms // 1_000)):
-            self._beat_of, self._beat = of, self._wrap(words.frame(words.said(task), now_ms))
+            self._beat_of, self._beat = of, self._wrap(words.frame(self.stands(task), now_ms))
         return self._beat
 
 

@@ -36,7 +36,7 @@ class Watcher(sse.Stream):
     def __init__(self, request: web.Request, settings: Streams, clock: Clock) -> None:
         super().__init__(request, settings)
         self._clock = clock
-        self.stands: Callable[[], bytes] = self._waiting
+        self.again: Callable[[], bytes] = self._waiting
 
     def greeting(self) -> bytes:
         return b""
@@ -51,7 +51,7 @@ class Watcher(sse.Stream):
     def beat(self) -> None:
         """A heartbeat, unless it would only add to what has not been taken yet."""
         if not self.over.done() and self.backlog() == 0:
-            self.write(self.stands())
+            self.write(self.again())
 
     def _waiting(self) -> bytes:
         frame = words.frame(words.WAITING, self._clock.now_ms())
@@ -116,9 +116,8 @@ async def _follow(hub: Hub, task_id: str, telling: Telling, watcher: Watcher) ->
         if run.final:
             await watcher.end(words.last_frames(run, hub.clock.now_ms()))
         else:
-            telling.begin(run)
-            await watcher.say(words.said(run))
-            watcher.stands = telling.beat
+            await watcher.say(telling.stands(run))
+            watcher.again = telling.beat
         subscription.release(lambda event: event.id > run.changed)
         await watcher.over
     except UnknownTask:

@@ -12,8 +12,8 @@ from aiohttp import web
 from progresshub.edge.redact import redact_text
 from progresshub.edge.wire import encode, reply
 from progresshub.errors import HubError
-from progresshub.jobs.video import ContentData, ScriptData
-from progresshub.model import State, Task
+from progresshub.jobs.video import KIND, ContentData, ScriptData
+from progresshub.model import State, StepState, Task
 from progresshub.storage.persistence import short
 
 ORIGIN = "generations"
@@ -144,9 +144,12 @@ def said(task: Task) -> Said:
 
 
 def between_steps(task: Task) -> bool:
-    """Whether a step has just begun or ended, of which a watcher hears when there is something to say."""
+    """Whether a step has just begun or ended: its figures are no milestone, and the next word comes at once."""
     progress = task.progress
-    return task.state is State.RUNNING and progress is not None and progress.stage in STEP and not progress.message
+    if task.state is not State.RUNNING or progress is None or task.spec.kind != KIND:
+        return False
+    none_runs = not any(step.state is StepState.RUNNING for step in task.steps)
+    return bool(task.steps) and (none_runs or not progress.message)
 
 
 def failed(why: str) -> Said:
