@@ -181,6 +181,7 @@ async def test_keys_move_select_and_act_but_never_while_one_types(tmp_path, visi
         await tab.keyboard.press("?")
         await expect(tab.get_by_role("dialog", name="Keyboard")).to_contain_text("Next task")
         await tab.keyboard.press("Escape")
+        await expect(tab.get_by_role("dialog")).to_be_hidden()
         await tab.keyboard.press("Enter")
         await expect(tab).to_have_url(re.compile(rf"/tasks/{one}$"))
         await tab.go_back()

@@ -27,6 +27,7 @@ function startFrame() {
     put(link, "data-link", store.link);
     say(link, LINKS[store.link]);
     if (store.link === "login") askIn();
+    else if (store.link === "live" && main.querySelector(".login")) enter();
   });
   addEventListener("unauthorized", () => askIn());
   document.getElementById("skip").addEventListener("click", () => main.focus());
