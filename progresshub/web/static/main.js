@@ -71,7 +71,9 @@ async function open(route) {
   main.replaceChildren();
   const view = page.show(main, route, store);
   shown = { route, view };
-  scrollTo(0, history.state?.scroll ?? 0);
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target) target.scrollIntoView();
+  else scrollTo(0, history.state?.scroll ?? 0);
 }
 
 function same(one, other) {

@@ -8,7 +8,7 @@ import { Feed } from "./feed.js";
 import { MOST } from "./store.js";
 
 const NAME = `progresshub:${new URL(document.baseURI).pathname}`;
-const PAGE = 2_000;
+const PAGE = 1_000;
 /** So long a tab waits for a word from the one that has the connection. */
 const UNHEARD_MS = 1_000;
 const BEHIND_MS = 5_000;
