@@ -60,6 +60,14 @@ async def test_its_song_is_taken_out_of_a_film(tmp_path: Path) -> None:
     assert '"name":"The_song.mp3"' in said
 
 
+async def test_its_file_comes_with_a_task(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(README)
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Uploads")[0], server.url, cwd=tmp_path)
+
+    assert f'"name":"README.md","size":{len(README.encode())}' in said
+
+
 async def test_its_outside_work_is_reported_to_the_end(tmp_path: Path) -> None:
     async with serving.process(tmp_path / "data") as server:
         said = await typed(shell_blocks("Try it")[1], server.url)
