@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
+import re
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -37,8 +38,11 @@ SHELL_HEADERS = {
 FOREVER = "public, max-age=31536000, immutable"
 SHELL = "index.html"
 MODULE = "progresshub.js"
+FIRST = "list.js"
 COMPRESSES = 0.9
 """A file that gzip makes no smaller than this share of itself is sent as it is."""
+_IMPORT = re.compile(r'^import .*from "\./([\w.-]+)";$', re.MULTILINE)
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 class Asset(NamedTuple):
@@ -65,10 +69,25 @@ def version() -> str:
 
 
 @cache
-def shell(base_path: str) -> str:
-    """The page that all pages of the dashboard begin with; what is shown is decided in the browser."""
+def shell(base_path: str, module: str = FIRST) -> str:
+    """The page that all pages of the dashboard begin with; what is shown is decided in the browser.
+
+    It names the scripts that it will want, or each would wait for the one that asks for it.
+    """
     text = assets()[SHELL].data.decode()
-    return text.replace("{base}", escape(base_path)).replace("{version}", version()).replace("{release}", __version__)
+    wanted = sorted(_imported("main.js") | _imported(module))
+    preloads = "\n".join(f'<link rel="modulepreload" href="-/web/{version()}/{name}">' for name in wanted)
+    said = {"base": escape(base_path), "preloads": preloads, "version": version(), "release": __version__}
+    return _PLACE.sub(lambda place: said[place[1]], text)
+
+
+def _imported(module: str) -> set[str]:
+    """A script, and all that it can't begin without."""
+    names, new = set(), {module}
+    while new:
+        names |= new
+        new = {name for known in new for name in _IMPORT.findall(assets()[known].data.decode())} - names
+    return names
 
 
 def wants_page(request: web.Request) -> bool:

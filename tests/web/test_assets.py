@@ -46,6 +46,14 @@ async def test_every_page_begins_with_the_same_shell(tmp_path, address):
     assert "{" not in text
 
 
+def test_the_shell_names_every_script_that_the_list_begins_with():
+    named = set(re.findall(r"modulepreload.*/([\w.-]+)\"", assets.shell("")))
+
+    assert {"main.js", "list.js", "store.js", "row.js", "bar.js"} <= named
+    assert "task.js" not in named
+    assert named <= assets.assets().keys()
+
+
 async def test_a_file_is_kept_for_good_under_its_version_and_asked_for_again_under_another(tmp_path):
     async with served(tmp_path) as site:
         async with site.client.get(path("main.js")) as response:
