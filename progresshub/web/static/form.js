@@ -57,7 +57,7 @@ function text(given) {
     ? h("textarea", { name, rows: 5, required, maxlength: schema.maxLength, dir: "auto" })
     : h("input", {
         name, required, maxlength: schema.maxLength, type: name === "url" ? "url" : "text", dir: "auto", autocomplete: "off",
-        placeholder: plain || (name === "url" ? "https://…" : ""), spellcheck: "false",
+        placeholder: plain, spellcheck: "false",
       });
   return {
     element: labelled(given, control),
