@@ -143,3 +143,23 @@ async def test_its_python_clients_submit_watch_and_wait(tmp_path: Path) -> None:
 
     assert said.splitlines()[-2:] == ["completed 100.0 Step 3 of 3", "{'message': 'boxes', 'count': 3}"]
     assert said_later.split() == ["cancelled", "CANCEL_FAILED"]
+
+
+async def test_its_task_is_shown_to_others(tmp_path: Path) -> None:
+    async with serving.serving(tmp_path / "data") as client:
+        said = await typed(shell_blocks("On other pages")[0], client.url)
+        link = re.search(r'"url":"([^"]+)"', said)
+        assert link is not None
+        async with client.session.get(client.url + link[1], allow_redirects=False) as response:
+            assert response.status == 303
+
+    assert 'aria-label="Pack the boxes: 42 %"' in said
+
+
+def test_its_page_imports_what_there_is() -> None:
+    (page,) = re.findall(r"```html\n(.*?)```", README, re.DOTALL)
+    module = (Path(__file__).parents[1] / "progresshub/web/static/progresshub.js").read_text()
+
+    assert "export function watch(" in module
+    assert 'customElements.define("progress-hub"' in module
+    assert re.findall(r"localhost:8080(/[^\"]+)", page) == ["/progresshub.js"] * 2

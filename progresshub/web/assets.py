@@ -101,7 +101,20 @@ async def front(call: Call[None, None]) -> web.Response:
 
 
 async def page(call: Call[None, None]) -> web.Response:
-    return web.Response(text=shell(call.config.server.base_path), content_type="text/html", headers=SHELL_HEADERS)
+    return _shell(call, FIRST)
+
+
+async def new(call: Call[None, None]) -> web.Response:
+    return _shell(call, "new.js")
+
+
+async def task(call: Call[None, None]) -> web.Response:
+    return _shell(call, "task.js")
+
+
+def _shell(call: Call[None, None], module: str) -> web.Response:
+    text = shell(call.config.server.base_path, module)
+    return web.Response(text=text, content_type="text/html", headers=SHELL_HEADERS)
 
 
 async def file(call: Call[None, None]) -> web.Response:
@@ -147,8 +160,8 @@ ROUTES = (
         scope=None,
         answers={200: house.Index},
     ),
-    Route(method="GET", path="/new", handler=page, summary="The dashboard's forms", scope=None, answers=HTML),
-    Route(method="GET", path="/tasks/{id}", handler=page, summary="A task's page", scope=None, answers=HTML),
+    Route(method="GET", path="/new", handler=new, summary="The dashboard's forms", scope=None, answers=HTML),
+    Route(method="GET", path="/tasks/{id}", handler=task, summary="A task's page", scope=None, answers=HTML),
     Route(
         method="GET",
         path=f"/{MODULE}",

@@ -9,6 +9,7 @@ import re
 import pytest
 from playwright.async_api import Page, expect
 
+from progresshub.edge import tokenfile
 from tests.browser import visiting
 from tests.media import File, Gate, make_video, media_server
 from tests.serving import Client, command_file, serving
@@ -81,6 +82,19 @@ async def test_a_task_is_cancelled_and_done_over(tmp_path, visitor):
         await expect(tab.locator(".events")).to_contain_text("Started")
         await tab.keyboard.press("c")
         await expect(tab.locator(".task-head .state")).to_have_text("Cancelled")
+
+
+async def test_who_rules_pauses_the_queue_of_a_task(tmp_path, visitor):
+    async with serving(tmp_path) as server:
+        task = await server.submit("external")
+        await visitor.context.request.post(f"{server.url}/-/login", data={"token": tokenfile.local_token(tmp_path)})
+        tab = await opened(visitor, server, task)
+
+        await tab.get_by_role("button", name="Pause default").click()
+        await expect(tab.get_by_role("button", name="Resume default")).to_be_visible()
+        (stats,) = await server.get("/api/v1/queues/stats", queue="default")
+
+        assert stats["paused"]
 
 
 async def test_a_log_is_followed_as_it_grows(tmp_path, visitor):

@@ -16,8 +16,8 @@ let uPlot = null;
 /** The library and its looks, once. */
 async function load() {
   if (uPlot) return;
-  const { default: loaded } = await import("./uplot.js");
-  const looks = h("link", { rel: "stylesheet", href: new URL("uplot.css", import.meta.url).href });
+  const { default: loaded } = await import("./uplot.min.js");
+  const looks = h("link", { rel: "stylesheet", href: new URL("uplot.min.css", import.meta.url).href });
   await new Promise((resolve) => {
     looks.addEventListener("load", resolve);
     looks.addEventListener("error", resolve);

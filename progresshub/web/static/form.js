@@ -23,6 +23,9 @@ export function fieldOf(schema, { name = "", required = false, defs = {} } = {})
   return json(given);
 }
 
+/** Whether this part of a schema names files that come with the task. */
+export const isUpload = (schema) => schema !== undefined && settled(schema, {}).format === "upload";
+
 /** A schema without its references, and without the null that only says that it may be left out. */
 function settled(schema, defs) {
   if (schema.$ref) return settled({ ...schema, ...defs[schema.$ref.split("/").at(-1)], $ref: undefined }, defs);
@@ -54,7 +57,7 @@ function text(given) {
     ? h("textarea", { name, rows: 5, required, maxlength: schema.maxLength, dir: "auto" })
     : h("input", {
         name, required, maxlength: schema.maxLength, type: name === "url" ? "url" : "text", dir: "auto", autocomplete: "off",
-        placeholder: plain || (name === "url" ? "https://…" : ""), spellcheck: "false",
+        placeholder: plain, spellcheck: "false",
       });
   return {
     element: labelled(given, control),
@@ -185,7 +188,7 @@ function group(given) {
   ]);
   const elements = parts.map(([, part]) => part.element).filter(Boolean);
   const element = given.name
-    ? h("fieldset", { class: "field" }, h("legend", {}, titleOf(given)), ...elements)
+    ? h("fieldset", { class: "field", "data-field": given.name }, h("legend", {}, titleOf(given)), ...elements)
     : h("div", { class: "fields" }, ...elements);
   return {
     element, parts: Object.fromEntries(parts),

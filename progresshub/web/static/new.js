@@ -3,7 +3,7 @@
 import { getJson } from "./api.js";
 import { h, say } from "./dom.js";
 import { dropped } from "./drop.js";
-import { fieldOf } from "./form.js";
+import { fieldOf, isUpload } from "./form.js";
 import { go } from "./router.js";
 import { submit } from "./submit.js";
 
@@ -109,7 +109,7 @@ class NewTask {
   /** Text goes where Markdown is wanted; anything else to the first type that takes a file of that sort. */
   #typeFor(file) {
     if (isMarkdown(file)) return this.#types.find(({ schema }) => schema.properties?.content);
-    return this.#types.find(({ schema }) => schema.properties?.file?.format === "upload");
+    return this.#types.find(({ schema }) => isUpload(schema.properties?.file));
   }
 
   async #put(files) {

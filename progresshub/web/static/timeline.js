@@ -81,7 +81,7 @@ export class Timeline {
     const begun = Number.isFinite(step.from_ms);
     const end = Number.isFinite(step.to_ms) ? step.to_ms : now;
     const width = begun ? Math.max(0.6, (100 * (end - step.from_ms)) / whole) : 0;
-    const share = step.state === "running" ? step.percentage / 100 : 1;
+    const share = step.state === "running" ? (step.percentage ?? 0) / 100 : 1;
     const left = begun ? Math.min(99.4, (100 * (step.from_ms - first)) / whole) : 0;
     for (const [rect, part] of [[span, 1], [fill, share]]) {
       put(rect, "x", `${left.toFixed(2)}%`);
