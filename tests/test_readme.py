@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import sys
 from pathlib import Path
 
 from tests import serving
@@ -122,3 +123,17 @@ async def test_its_python_clients_submit_watch_and_wait(tmp_path: Path) -> None:
 
     assert said.splitlines()[-2:] == ["completed 100.0 Step 3 of 3", "{'message': 'boxes', 'count': 3}"]
     assert said_later.split() == ["cancelled", "CANCEL_FAILED"]
+
+
+async def test_its_terminal_runs_adds_reports_and_waits(tmp_path: Path) -> None:
+    hub = f"{sys.executable} -m progresshub"
+
+    async with serving.process(tmp_path / "data"):
+        said = await typed(
+            shell_blocks("In the terminal")[0], "http://nowhere", HUB=hub, PROGRESSHUB_DATA_DIR=str(tmp_path / "data")
+        )
+
+    lines = said.splitlines()
+    assert lines[:4] == ["1/4", "2/4", "3/4", "4/4"]
+    assert lines[5].split()[1:4] == ["running", "70%", "external"]
+    assert lines[-1].endswith("completed 100% Pack the boxes")
