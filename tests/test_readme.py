@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import sys
 from pathlib import Path
 
 from tests import serving
@@ -163,3 +164,17 @@ def test_its_page_imports_what_there_is() -> None:
     assert "export function watch(" in module
     assert 'customElements.define("progress-hub"' in module
     assert re.findall(r"localhost:8080(/[^\"]+)", page) == ["/progresshub.js"] * 2
+
+
+async def test_its_terminal_runs_adds_reports_and_waits(tmp_path: Path) -> None:
+    hub = f"{sys.executable} -m progresshub"
+
+    async with serving.process(tmp_path / "data"):
+        said = await typed(
+            shell_blocks("In the terminal")[0], "http://nowhere", HUB=hub, PROGRESSHUB_DATA_DIR=str(tmp_path / "data")
+        )
+
+    lines = said.splitlines()
+    assert lines[:4] == ["1/4", "2/4", "3/4", "4/4"]
+    assert lines[5].split()[1:4] == ["running", "70%", "external"]
+    assert lines[-1].endswith("completed 100% Pack the boxes")

@@ -7,6 +7,7 @@ import codecs
 import json
 import sys
 from argparse import Namespace
+from collections.abc import Awaitable
 from contextlib import aclosing
 
 from progresshub.cli import words
@@ -34,10 +35,13 @@ async def watch(client: AsyncClient, args: Namespace) -> int:
         raise
 
 
-async def ends(client: AsyncClient, ids: list[str], view: View) -> int:
-    """Show these tasks until they have ended; returns 0 when all of them were completed."""
+async def ends(client: AsyncClient, ids: list[str], view: View, output: Awaitable[None] | None = None) -> int:
+    """Show these tasks until they have ended, with all their `output` before that; returns 0 when all of them were
+    completed."""
     async with view, aclosing(client.watch(*ids, on_link=view.link)) as news:
         async for task in news:
+            if task.final and output is not None:
+                await output
             view.show(task)
     return 0 if view.standing.completed and len(view.standing.tasks) == len(set(ids)) else REFUSED
 

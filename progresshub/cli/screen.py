@@ -22,12 +22,17 @@ from rich.text import Text
 
 from progresshub.cli import taskbar, words
 from progresshub.cli.painter import Painter
+from progresshub.cli.parser import PROGRAM
 from progresshub.cli.standing import Standing
 from progresshub.client import Progress, Task
 from progresshub.model import State
 
 FRAME_S = 0.1
-BAR_CELLS, NARROW_BAR_CELLS = 24, 10
+BARS = ((100, 24), (70, 16), (45, 10), (28, 6))
+"""The least width of the terminal, and of a bar then."""
+
+SPEED_CELLS, LEFT_CELLS, AMOUNT_CELLS = 9, 11, 17
+AMOUNT_ROOM = 54
 GLYPHS = {State.COMPLETED: "✓", State.FAILED: "✗", State.CANCELLED: "✗", State.RUNNING: "•", State.RETRYING: "↻"}
 ASCII = {"✓": "+", "✗": "x", "•": "*", "↻": "~", "·": "-", "…": "."}
 
@@ -80,6 +85,9 @@ class Screen:
         self._above.append(text)
         self._changed = True
 
+    def say(self, text: str) -> None:
+        self.print(f"{PROGRAM}: {text}\n")
+
     async def _tick(self) -> None:
         while True:
             if self._changed or self._pulses() or self._console.size != self._size:
@@ -105,26 +113,22 @@ class Screen:
         return rendered, min(self._size.width, words.width(words.clean(rendered)))
 
     def _row(self, task: Task) -> Table:
-        """As many columns as there is room for."""
+        """A sign, the title, the bar, the percentage, and as many words as there is room for."""
         width = self._size.width
-        progress = task.progress or Progress()
-        stalled = task.stalled
-        colour = words.STALLED if stalled else words.COLOURS.get(task.status, "")
-        bar_cells = BAR_CELLS if width >= 70 else NARROW_BAR_CELLS
-        row = Table.grid(padding=(0, 1, 0, 0))
+        title, bar = min(30, width // 4 + 2), next((cells for least, cells in BARS if width >= least), 0)
+        room = width - title - bar - 11
+        colour = words.STALLED if task.stalled else words.COLOURS.get(task.status, "")
         cells: list[Text | ProgressBar] = [
             Text(self._sign(GLYPHS.get(task.status, "·")), style=colour),
-            Text(words.fitted(words.name(task), _title_cells(width, bar_cells))),
-            self._bar(task, bar_cells),
-            Text(f"{words.percent(task) or '':>4}"),
+            Text(self._sign(words.fitted(words.name(task), title))),
+            *([self._bar(task, bar)] if bar else []),
+            Text(f"{words.percent(task):>4}"),
         ]
-        if width >= 70:
-            cells.append(Text(words.fitted(_figures(task, progress), 24)))
-        if width >= 100:
-            left = width - 24 - 24 - 30 - 12
-            cells.append(Text(words.fitted(words.doing(task) or words.state(task), left), style="dim"))
-        elif stalled or task.status is not State.RUNNING:
-            cells[-1] = Text(words.fitted(words.state(task), 24 if width >= 70 else 4), style=colour)
+        if room > 0:
+            told = _told(task, room)
+            style = "" if task.status is State.RUNNING and not task.stalled else colour
+            cells.append(Text(self._sign(words.fitted(told, min(room, words.width(told)))), style=style))
+        row = Table.grid(padding=(0, 1, 0, 0))
         for _ in cells:
             row.add_column(no_wrap=True)
         row.add_row(*cells)
@@ -187,15 +191,17 @@ class Screen:
         return "".join(ASCII.get(character, character) for character in text)
 
 
-def _title_cells(width: int, bar_cells: int) -> int:
-    rest = width - bar_cells - 4 - 2 - 5 - (25 if width >= 70 else 0)
-    return max(4, min(30, rest))
-
-
-def _figures(task: Task, progress: Progress) -> str:
-    """The speed and the time left, or how much is done where there is no speed."""
-    left = f"{words.span(progress.eta_seconds)} left" if progress.eta_seconds is not None else ""
-    return " ".join(filter(None, (words.speed(progress) or words.amount(progress), left)))
+def _told(task: Task, room: int) -> str:
+    """What is said beside a bar, in columns as long as it goes well."""
+    if task.status is not State.RUNNING or task.stalled or task.cancelling:
+        return ": ".join(filter(None, (words.state(task), words.doing(task))))
+    progress = task.progress or Progress()
+    left = words.span(progress.eta_seconds) if progress.eta_seconds is not None else ""
+    if room < SPEED_CELLS + LEFT_CELLS:
+        return left
+    amount = f"{words.amount(progress):<{AMOUNT_CELLS}} " if room >= AMOUNT_ROOM else ""
+    figures = f"{words.speed(progress):>{SPEED_CELLS}} {left and f'{left} left':>{LEFT_CELLS}} {amount}"
+    return f"{figures if figures.strip() else ''}{words.doing(task)}".rstrip()
 
 
 def _fine_percent(task: Task) -> float | None:

@@ -37,9 +37,9 @@ async def run(client: AsyncClient, args: Namespace) -> int:
     if args.detach:
         return _left(args, [task_id])
     view = Plain(sys.stderr) if args.quiet else bars(sys.stderr)
-    async with _cancelled_by_interrupt(client, [task_id]) as interrupted, asyncio.TaskGroup() as group:
-        group.create_task(_print_output(client, task_id, view))
-        await ends(client, [task_id], view)
+    async with _cancelled_by_interrupt(client, [task_id], view) as interrupted, asyncio.TaskGroup() as group:
+        output = group.create_task(_print_output(client, task_id, view))
+        await ends(client, [task_id], view, output)
     return INTERRUPTED if interrupted.is_set() else _exit_code(view.standing.tasks.get(task_id))
 
 
@@ -50,7 +50,7 @@ async def get(client: AsyncClient, args: Namespace) -> int:
     if args.detach:
         return _left(args, ids)
     view = Plain(sys.stderr) if args.quiet else bars(sys.stderr)
-    async with _cancelled_by_interrupt(client, ids) as interrupted:
+    async with _cancelled_by_interrupt(client, ids, view) as interrupted:
         code = await ends(client, ids, view)
     for task_id in ids:
         if (task := view.standing.tasks.get(task_id)) and task.status is State.COMPLETED:
@@ -106,7 +106,7 @@ def _field(text: str) -> tuple[str, Any]:
 
 
 @asynccontextmanager
-async def _cancelled_by_interrupt(client: AsyncClient, ids: list[str]) -> AsyncIterator[asyncio.Event]:
+async def _cancelled_by_interrupt(client: AsyncClient, ids: list[str], view: View) -> AsyncIterator[asyncio.Event]:
     """Ctrl-C cancels these tasks, so that their ends are seen; once more, and nobody waits for that. The event says
     that there was one."""
     interrupted = asyncio.Event()
@@ -119,6 +119,7 @@ async def _cancelled_by_interrupt(client: AsyncClient, ids: list[str]) -> AsyncI
             return
         interrupted.set()
         cancelling.append(asyncio.ensure_future(_cancel(client, ids)))
+        view.say("cancelling; Ctrl-C again leaves it to the server")
 
     with _interrupts(interrupt):
         try:
@@ -143,7 +144,6 @@ def _interrupts(to: Any) -> Iterator[None]:
 
 
 async def _cancel(client: AsyncClient, ids: list[str]) -> None:
-    say("cancelling; Ctrl-C again leaves it to the server")
     for task_id in ids:
         try:
             await client.cancel(task_id)

@@ -1,7 +1,7 @@
 """How what is watched is shown: lines for a file or a pipe, JSON for programs, or bars (see `screen`).
 
-Every view is an async context with `show` for a task, `link` for the server's comings and goings, and
-`print` for other lines.
+Every view is an async context with `show` for a task, `link` for the server's comings and goings,
+`print` for lines of output and `say` for what is good to know: on a terminal all share its lines.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Protocol, Self, TextIO
 
 from progresshub.cli import words
 from progresshub.cli.look import shown
+from progresshub.cli.parser import PROGRAM
 from progresshub.cli.standing import Standing
 from progresshub.client import Task
 
@@ -32,6 +33,7 @@ class View(Protocol):
     def show(self, task: Task) -> None: ...
     def link(self, connected: bool) -> None: ...
     def print(self, text: str) -> None: ...
+    def say(self, text: str) -> None: ...
 
 
 class Plain:
@@ -58,6 +60,9 @@ class Plain:
     def print(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        print(f"{PROGRAM}: {text}", file=sys.stderr)
 
 
 class Lines(Plain):

@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests import serving
-from tests.wait import PATIENCE_S
+from tests.shell import run
 
 ROOT = Path(__file__).parents[2]
-
-
-async def run(*words: str, **environment: str) -> tuple[int, str, str]:
-    """The exit code, the output and what was said besides."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PROGRESSHUB_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "progresshub",
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**inherited, **environment},
-    )
-    try:
-        async with asyncio.timeout(3 * PATIENCE_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def test_the_default_settings_are_those_of_the_file() -> None:
