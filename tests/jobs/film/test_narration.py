@@ -50,6 +50,13 @@ def test_notes_are_said_in_place_of_the_slide_which_comes_into_sight_evenly(said
     assert narrate(slide) == tuple(Line("Said.", number) for number in shown)
 
 
+def test_a_point_comes_with_the_sentence_that_speaks_of_it():
+    points = (Point("Leaves are picked"), Point("Leaves wither"), Point("Drying ends it"))
+    notes = "It begins early. It is cold. The leaves are picked by hand. Then the leaves wither. All is well."
+
+    assert [line.shown for line in narrate(Slide("Tea", points, notes))] == [0, 0, 1, 3, 3]
+
+
 def test_everything_is_in_sight_in_the_end():
     slide = Slide("Tea", (Code("x"), Code("y")))
 
