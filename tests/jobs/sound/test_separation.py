@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy import signal
 
 from progresshub.jobs.sound.masks import Masks
 from progresshub.jobs.sound.separation import separate
-from tests.songs import sdr_db, song
+from tests.songs import by_band, sdr_db, song
 
 
 def in_pieces(sound, samples=50_000):
@@ -19,14 +18,6 @@ def whole(stretches):
     mix = np.concatenate([part.mix for part in parts], axis=1)
     stems = {name: np.concatenate([part.stems[name] for part in parts], axis=1) for name in parts[0].stems}
     return mix, {**stems, "other": mix - sum(stems.values())}
-
-
-def by_band(mix, rate_hz):
-    """What everybody would try first: filters, and the middle as the voice."""
-    low = signal.sosfiltfilt(signal.butter(4, 180, "low", fs=rate_hz, output="sos"), mix)
-    high = signal.sosfiltfilt(signal.butter(4, min(6_000, 0.4 * rate_hz), "high", fs=rate_hz, output="sos"), mix)
-    middle = np.broadcast_to(mix.mean(axis=0), mix.shape) - low - high
-    return {"vocals": middle, "drums": high, "bass": low, "other": mix - middle - low - high}
 
 
 @pytest.mark.parametrize(("bpm", "seed", "rate_hz"), [(120, 21, 44_100), (90, 22, 44_100), (174, 23, 22_050)])
