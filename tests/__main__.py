@@ -34,7 +34,11 @@ class Tool(NamedTuple):
     why: str
 
 
-TOOLS = (Tool("ffmpeg", "ffmpeg", "downloads that are merged or converted, and what becomes of audio and video"),)
+TOOLS = (
+    Tool("ffmpeg", "ffmpeg", "downloads that are merged or converted, and what becomes of audio and video"),
+    Tool("espeak-ng", "espeak-ng", "films whose slides are narrated"),
+    Tool("chromium", "chromium", "the dashboard in a browser"),
+)
 
 
 class Stage(NamedTuple):

@@ -90,6 +90,7 @@ class Client:
         self.url = url
         self.session = session
         self.stop: Callable[[], None] = lambda: None
+        self.login_url = ""
 
     async def ask(self, method: str, path: str, **given: Any) -> tuple[int, Any]:
         """The status and the decoded body of an answer; None where it has none."""
@@ -156,6 +157,7 @@ async def serving(data: Path, *flags: str, file: Path | None = None, token: str 
     try:
         async with client(started.result().urls[0], token) as speaker:
             speaker.stop = server.stop
+            speaker.login_url = started.result().login_url
             yield speaker
     finally:
         server.stop()

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from progresshub.edge.hosts import Hosts, Origins, is_local
 from progresshub.edge.proxies import proxies
-from progresshub.edge.routes import Route
+from progresshub.edge.routes import FORM, Route
 from progresshub.edge.tokens import Holder, Tokens, implied
+from progresshub.edge.uploads import BESIDES_BYTES
 from progresshub.errors import Forbidden, StartupError, TooLarge, Unauthorized, UnsupportedMedia
 from progresshub.settings import Config, Server
 
 PROBES = frozenset({"/health", "/ready", "/live"})
-UPLOAD = "multipart/form-data"
 OPEN = implied(["submit"])
 NOTHING: frozenset[str] = frozenset()
 
@@ -54,7 +54,7 @@ class Guard:
         self._origins = Origins(server.allowed_origins)
         self._proxies = proxies(server.trusted_proxies)
         self._may_be_open = server.insecure or not is_exposed(server)
-        self._body_bytes = config.limits.body_bytes
+        self._config = config
 
     def admit(self, request: web.Request, route: Route | None) -> frozenset[str]:
         """The scopes of whoever asks. Without a route (nothing is there) all but the last checks hold."""
@@ -67,10 +67,9 @@ class Guard:
         self._origins.check(request.method, request.headers, host)
         scopes = self._scopes(request, None if route is None else route.scope, host)
         if route is not None and request.body_exists:
-            if route.body is not None or route.raw:
+            if route.has_body:
                 check_media(request.content_type, route.takes)
-            if UPLOAD not in route.takes:
-                check_length(request.content_length, self._body_bytes)
+            check_length(request.content_length, self._most_bytes(route, request.content_type))
         return scopes
 
     def cors(self, request: web.Request) -> Mapping[str, str]:
@@ -97,6 +96,11 @@ class Guard:
             if request.headers.get("Access-Control-Request-Private-Network") == "true":
                 headers["Access-Control-Allow-Private-Network"] = "true"
         return web.Response(status=204, headers=headers)
+
+    def _most_bytes(self, route: Route, content_type: str) -> int:
+        if route.upload is not None and content_type == FORM:
+            return route.upload.most_bytes(self._config) + BESIDES_BYTES
+        return self._config.limits.body_bytes
 
     def _scopes(self, request: web.Request, needed: str | None, host: str) -> frozenset[str]:
         """What whoever asks may do; where everybody may do what is asked, a token that means nothing is no matter."""

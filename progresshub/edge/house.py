@@ -88,9 +88,10 @@ class Login(msgspec.Struct):
 
 
 class Session(msgspec.Struct):
-    """What whoever asks may do."""
+    """What whoever asks may do, and whether that is because they have logged in."""
 
     scopes: list[str]
+    logged_in: bool = False
 
 
 class LaunchQuery(msgspec.Struct):
@@ -136,10 +137,8 @@ def refuse(error: HubError) -> web.Response:
 
 
 async def index(call: Call[None, None]) -> web.Response:
-    """A page for people, a list for programs."""
+    """What is here, for programs; whoever serves the page for people hands over to it."""
     base = call.config.server.base_path
-    if "text/html" in call.request.headers.get("Accept", ""):
-        return web.Response(status=302, headers={"Location": f"{base}/docs", "Vary": "Accept"})
     apis = [
         Api(dialect.name, dialect.summary, tuple(base + prefix for prefix in dialect.prefixes))
         for dialect in call.request.app[DOCUMENTS].dialects
@@ -186,7 +185,7 @@ async def login(call: Call[None, Login]) -> web.Response:
     if bool(asked.token) == bool(asked.code):
         raise InvalidRequest(reason="it needs a token or a code")
     holder = _redeem(call, asked.code) if asked.code else call.request.app[TOKENS].verify(asked.token, _address(call))
-    return _logged_in(call, holder, reply(_session(holder.scopes), headers=PRIVATE))
+    return _logged_in(call, holder, reply(_session(holder.scopes, logged_in=True), headers=PRIVATE))
 
 
 async def logout(call: Call[None, None]) -> web.Response:
@@ -198,11 +197,13 @@ async def logout(call: Call[None, None]) -> web.Response:
 
 
 async def session(call: Call[None, None]) -> web.Response:
-    return reply(_session(call.scopes), headers=PRIVATE)
+    tokens = call.request.app[TOKENS]
+    known = tokens.session(call.request.cookies.get(tokens.cookie, "")) is not None
+    return reply(_session(call.scopes, logged_in=known), headers=PRIVATE)
 
 
-def _session(scopes: frozenset[str]) -> Session:
-    return Session([scope for scope in LADDER if scope in scopes])
+def _session(scopes: frozenset[str], *, logged_in: bool) -> Session:
+    return Session([scope for scope in LADDER if scope in scopes], logged_in)
 
 
 def _redeem(call: Call[Any, Any], code: str) -> Holder:
@@ -235,7 +236,6 @@ HOUSE = Dialect(
     name="house",
     summary="The server's own pages, and the way in for browsers",
     routes=(
-        Route(method="GET", path="/", handler=index, summary="What is here", scope=None, answers={200: Index}),
         Route(method="GET", path="/docs", handler=docs, summary="This page", scope=None, answers={200: "text/html"}),
         Route(
             method="GET",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from progresshub.jobs import audio, command, demo, download, external
+from progresshub.jobs import audio, command, demo, download, external, video
 from progresshub.kinds import Kind
 from progresshub.settings import Config
 
@@ -15,5 +15,6 @@ def builtin_kinds(config: Config) -> dict[str, Kind]:
         command.kind(config.commands),
         download.kind(config.downloads),
         audio.kind(config.audio),
+        video.kind(config.video),
     )
     return {kind.name: kind for kind in kinds}

@@ -20,6 +20,7 @@ from progresshub.edge.routes import Dialect
 from progresshub.edge.tokens import Tokens
 from progresshub.registry.hub import Hub
 from progresshub.settings import Config, Server
+from progresshub.web import WEB
 from tests.parts import a_hub
 
 
@@ -53,7 +54,7 @@ async def served(
     *,
     settings: Config | None = None,
     addresses: Sequence[str] = ("127.0.0.1:8080",),
-    dialects: tuple[Dialect, ...] = tuple(DIALECTS),
+    dialects: tuple[Dialect, ...] = (*DIALECTS, WEB),
     clock: Clock | None = None,
 ) -> AsyncIterator[Served]:
     settings = settings or Config()

@@ -14,6 +14,7 @@ from progresshub.dialects import DIALECTS
 from progresshub.edge.docs import curl, page, style
 from progresshub.edge.house import HOUSE
 from progresshub.edge.openapi import document
+from progresshub.web import WEB
 from tests.edge.served import served
 
 VOID = {"meta", "link", "wbr", "br"}
@@ -45,7 +46,7 @@ class Reader(HTMLParser):
 
 @pytest.fixture(scope="module")
 def whole() -> dict[str, Any]:
-    return document((*DIALECTS, HOUSE), __version__)
+    return document((*DIALECTS, WEB, HOUSE), __version__)
 
 
 @pytest.fixture(scope="module")

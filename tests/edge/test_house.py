@@ -14,7 +14,6 @@ from progresshub.settings import Config, Server, Token
 from tests.edge.served import Served, served
 
 TASKS = "/api/v1/tasks"
-HTML = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 CLOSED = Config(tokens={"looker": Token(sha256=sha256(b"look").hexdigest(), scopes=("read",))})
 BASED = Config(server=Server(base_path="/hub"))
 
@@ -43,18 +42,6 @@ async def test_programs_get_an_index(tmp_path):
     assert "queues" in [api["name"] for api in body["apis"]]
     assert "house" not in [api["name"] for api in body["apis"]]
     assert body["links"]["docs"] == "/hub/docs"
-
-
-async def test_people_are_led_to_the_page(tmp_path):
-    async with served(tmp_path, settings=BASED) as site:
-        response = await site.client.get("/hub/", headers=HTML, allow_redirects=False)
-
-    assert (response.status, response.headers["Location"]) == (302, "/hub/docs")
-
-
-async def test_the_page_at_the_end_of_the_way_is_there(tmp_path):
-    async with served(tmp_path, settings=BASED) as site, site.client.get("/hub/", headers=HTML) as response:
-        assert (response.status, response.content_type) == (200, "text/html")
 
 
 async def test_a_launch_code_opens_a_session_that_may_do_everything(tmp_path):
@@ -113,7 +100,7 @@ async def test_a_token_logs_in_with_its_own_scopes(tmp_path):
     async with served(tmp_path, settings=CLOSED) as site:
         session = await logged_in(site, token="look")
         async with site.client.get("/-/session", headers=session) as response:
-            assert await response.json() == {"scopes": ["read"]}
+            assert await response.json() == {"scopes": ["read"], "logged_in": True}
         async with site.client.get(TASKS, headers=session) as response:
             assert response.status == 200
         async with site.client.post(f"{TASKS}/x/cancel", headers=session) as response:
@@ -150,9 +137,10 @@ async def test_who_asks_is_told_what_they_may_do(tmp_path):
     async with served(tmp_path) as site:
         local = {"Authorization": f"Bearer {tokenfile.local_token(tmp_path)}"}
         async with site.client.get("/-/session") as response:
-            assert await response.json() == {"scopes": ["read", "submit"]}
+            assert await response.json() == {"scopes": ["read", "submit"], "logged_in": False}
         async with site.client.get("/-/session", headers=local) as response:
-            assert await response.json() == {"scopes": ["read", "submit", "command", "admin"]}
+            everything = ["read", "submit", "command", "admin"]
+            assert await response.json() == {"scopes": everything, "logged_in": False}
 
 
 async def test_a_path_that_is_nobodys_is_refused_in_everybodys_words(tmp_path):

@@ -12,14 +12,18 @@ from progresshub.dialects import DIALECTS
 from progresshub.edge.guard import PROBES
 from progresshub.edge.house import HOUSE
 from progresshub.settings import Config, Token
+from progresshub.web import WEB
 from tests.edge.served import Served, served
 
 CLOSED = Config(tokens={"one": Token(sha256=sha256(b"right").hexdigest(), scopes=("admin",))})
-SCOPES = {(route.method, route.path): route.scope for dialect in (*DIALECTS, HOUSE) for route in dialect.routes}
+SCOPES = {(route.method, route.path): route.scope for dialect in (*DIALECTS, WEB, HOUSE) for route in dialect.routes}
 OPEN = {key for key, scope in SCOPES.items() if scope is None}
 MEANT_TO_BE_OPEN = {
     *(("GET", path) for path in PROBES),
     ("GET", "/"),
+    ("GET", "/new"),
+    ("GET", "/tasks/{id}"),
+    ("GET", "/-/web/{version}/{name}"),
     ("GET", "/docs"),
     ("GET", "/-/docs.css"),
     ("GET", "/openapi.json"),

@@ -1,0 +1,114 @@
+// The frame around every page: who looks, the live feed, the theme, the keys, and which page it is.
+
+import { announceMoves } from "./announce.js";
+import { logOut, session } from "./api.js";
+import { put, say } from "./dom.js";
+import { bind, showKeys, startKeyboard } from "./keyboard.js";
+import { showLogin } from "./login.js";
+import { go, startRouter } from "./router.js";
+import { Store } from "./store.js";
+import { startStream } from "./stream.js";
+import { startTheme } from "./theme.js";
+import { startTotals } from "./totals.js";
+
+const LINKS = {
+  connecting: "Connecting", live: "Live", behind: "Behind", offline: "Offline, trying again", login: "Logged out",
+};
+const AGAIN_MS = 2_000;
+const main = document.getElementById("main");
+const store = new Store();
+let stream = null;
+let shown = null;
+let turn = 0;
+
+function startFrame() {
+  const link = document.getElementById("link");
+  store.addEventListener("link", () => {
+    put(link, "data-link", store.link);
+    say(link, LINKS[store.link]);
+    if (store.link === "login") askIn();
+  });
+  addEventListener("unauthorized", () => askIn());
+  document.getElementById("skip").addEventListener("click", () => main.focus());
+  document.getElementById("help").addEventListener("click", showKeys);
+  document.getElementById("logout").addEventListener("click", leave);
+  const turnTheme = startTheme(document.getElementById("theme"));
+  startKeyboard();
+  bind({
+    "?": ["Show these keys", showKeys],
+    n: ["New task", () => go("new")],
+    t: ["Change the theme", turnTheme],
+  });
+  announceMoves(store);
+  startTotals(store);
+}
+
+/** Learns what whoever looks may do; whether they may look at all. */
+async function learn() {
+  const { scopes, logged_in } = await session();
+  store.scopes = new Set(scopes);
+  document.getElementById("logout").hidden = !logged_in;
+  document.getElementById("new").hidden = !store.may("submit");
+  return store.may("read");
+}
+
+async function open(route) {
+  const mine = ++turn;
+  if (shown?.route.page === route.page && shown.view.changed && same(shown.route.params, route.params)) {
+    shown.route = route;
+    shown.view.changed(route);
+    return;
+  }
+  const page = await route.page.load();
+  if (mine !== turn) return;
+  if (!store.may("read") && !page.open?.(route)) {
+    askIn();
+    return;
+  }
+  stream ??= startStream(store);
+  shown?.view.close();
+  main.replaceChildren();
+  const view = page.show(main, route, store);
+  shown = { route, view };
+  scrollTo(0, history.state?.scroll ?? 0);
+}
+
+function same(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+function askIn() {
+  if (main.querySelector(".login")) return;
+  shown?.view.close();
+  shown = null;
+  store.forgetAll();
+  store.setLink("login");
+  showLogin(main, enter);
+}
+
+async function enter() {
+  if (!(await learn())) return;
+  main.replaceChildren();
+  store.setLink("connecting");
+  stream?.restart();
+  go(location.href, { replace: true });
+}
+
+async function leave() {
+  await logOut();
+  if (!(await learn())) askIn();
+}
+
+async function begin() {
+  try {
+    await learn();
+  } catch {
+    store.setLink("offline");
+    setTimeout(begin, AGAIN_MS);
+    return;
+  }
+  startRouter(open);
+}
+
+startFrame();
+begin();
