@@ -11,7 +11,7 @@ import { makeHead, makeResting, makeRunning } from "./row.js";
 import { Scroller } from "./scroller.js";
 import { FINAL } from "./store.js";
 import { makeSummary } from "./summary.js";
-import { nameTitle, totalsOf } from "./totals.js";
+import { claimTitle, totalsOf } from "./totals.js";
 
 const WIDE = { head: 46, running: 92, resting: 50 };
 const NARROW = { head: 46, running: 112, resting: 72 };
@@ -76,7 +76,7 @@ class List {
       () => clearTimeout(this.#searching),
       () => this.#scroller.close(),
     ];
-    nameTitle("");
+    claimTitle();
     this.#arrange();
     this.#askQueues();
     this.#deepen();
@@ -105,7 +105,8 @@ class List {
   #arrange() {
     clearTimeout(this.#rearranging);
     this.#rearranging = 0;
-    const arranged = arrange(this.#store.rows(), this.#filter, { paused: this.#paused, folded: this.#folded });
+    const mayPause = this.#store.may("admin");
+    const arranged = arrange(this.#store.rows(), this.#filter, { paused: this.#paused, folded: this.#folded, mayPause });
     for (const id of this.#selected) if (!this.#store.get(id)) this.#selected.delete(id);
     this.#scroller.setItems(arranged.items);
     this.#summary.show(this.#filter, arranged);

@@ -28,6 +28,7 @@ function startFrame() {
     put(link, "data-link", store.link);
     say(link, LINKS[store.link]);
     if (store.link === "login") askIn();
+    else if (store.link === "live" && main.querySelector(".login")) enter();
   });
   addEventListener("unauthorized", () => askIn());
   document.getElementById("skip").addEventListener("click", () => main.focus());
@@ -72,7 +73,9 @@ async function open(route) {
   main.replaceChildren();
   const view = page.show(main, route, store);
   shown = { route, view };
-  scrollTo(0, history.state?.scroll ?? 0);
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target) target.scrollIntoView();
+  else scrollTo(0, history.state?.scroll ?? 0);
 }
 
 function same(one, other) {

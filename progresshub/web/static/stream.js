@@ -8,7 +8,9 @@ import { Feed } from "./feed.js";
 import { MOST } from "./store.js";
 
 const NAME = `progresshub:${new URL(document.baseURI).pathname}`;
-const PAGE = 2_000;
+const PAGE = 1_000;
+/** So long a tab waits for a word from the one that has the connection. */
+const UNHEARD_MS = 1_000;
 const BEHIND_MS = 5_000;
 
 /** Keeps the store up to date until the page is left. */
@@ -35,7 +37,7 @@ class Stream {
     if (navigator.locks) {
       navigator.locks.request(NAME, () => this.#lead());
       this.#channel.postMessage({ ask: true });
-      this.#fill();
+      setTimeout(() => this.#filling || this.#fill(), UNHEARD_MS);
       return;
     }
     document.addEventListener("visibilitychange", () => this.#alone());
@@ -82,6 +84,7 @@ class Stream {
       if (this.#leads) this.#channel.postMessage({ link: this.#store.link });
     } else if (link) {
       this.#store.setLink(link);
+      if (!this.#filling) this.#fill();
     } else {
       this.#hear(name, data, id);
     }
@@ -117,14 +120,12 @@ class Stream {
     return this.#store.now() - Number(row.changed.split("-")[0]);
   }
 
+  /** The connection is gone: because nobody is there, or because it was for somebody who was logged in? */
   async #lost() {
-    let link = "offline";
-    try {
-      if (!(await session()).scopes.includes("read")) link = "login";
-    } catch {
-      // It can't be reached; the feed goes on trying.
-    }
-    if (this.#store.link === "live" && link === "offline") link = "connecting";
+    const link = await session().then(
+      ({ scopes }) => (scopes.includes("read") ? "connecting" : "login"),
+      () => "offline",
+    );
     this.#store.setLink(link);
     if (this.#leads) this.#channel.postMessage({ link });
   }
