@@ -11,7 +11,7 @@ from progresshub.bus import Bus, Limits
 from progresshub.clock import Clock
 from progresshub.errors import InvalidConfig, StartupError
 from progresshub.files import Files
-from progresshub.jobs import pipeline
+from progresshub.jobs import audio, pipeline
 from progresshub.jobs.builtin import builtin_kinds
 from progresshub.jobs.python import kinds_from, pipelines_from
 from progresshub.kinds import Kind
@@ -53,6 +53,8 @@ def runner(config: Config, url: str) -> Runner:
     pools = {
         "python": Setup(modules=("progresshub.jobs.demo", *config.python.modules), path=config.python.path),
         DOWNLOADS: downloads(None),
+        audio.POOL: Setup(modules=("progresshub.jobs.sound",)),
+        "video": Setup(modules=("progresshub.jobs.film",)),
     }
     return Runner(config.runner, config.warm, url=url, pools=pools)
 

@@ -44,3 +44,8 @@ def rfc3339(ms: int) -> str:
     """`2026-01-29T12:00:00.123Z`; whole seconds are written without a fraction."""
     text = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds" if ms % 1000 else "seconds")
     return text.replace("+00:00", "Z")
+
+
+def naive(ms: int) -> str:
+    """`2026-01-29T12:00:00`: UTC in whole seconds, for those who do not name the zone."""
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(tzinfo=None).isoformat()

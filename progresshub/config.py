@@ -17,8 +17,9 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct, inspect
 
+from progresshub.catalogue import CATALOGUE, Section, Setting
 from progresshub.errors import InvalidConfig
-from progresshub.settings import CATALOGUE, Config, Misfit, Section, Setting
+from progresshub.settings import Config, Misfit
 from progresshub.template import template, toml, toml_key
 
 __all__ = ["Config", "Loaded", "data_dir", "explain", "load", "template"]

@@ -1,20 +1,26 @@
 """Where a task's files are, and the only way to them.
 
 `<data>/files/<task id>/` is the task's own directory, made when something is put there;
-`<data>/logs/<first two characters>/<task id>.log` is its output. No link is followed and no name
-leads outside.
+`<data>/logs/<first two characters>/<task id>.log` is its output. What somebody hands in is staged in
+`<data>/staged/<its number>/` until a task takes it over. No link is followed and no name leads outside.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from uuid import uuid4
 
-from progresshub.errors import UnknownFile
+from progresshub.errors import StorageFull, UnknownFile
+
+CONTENTS = "contents"
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class FileInfo(NamedTuple):
@@ -31,6 +37,7 @@ class Files:
     def __init__(self, data: Path) -> None:
         self._files = data / "files"
         self._logs = data / "logs"
+        self._staged = data / "staged"
 
     def directory(self, task_id: str) -> Path:
         return self._files / task_id
@@ -64,6 +71,44 @@ class Files:
         except FileNotFoundError:
             return None
 
+    def stage(self) -> Path:
+        """An empty directory for what may become a new task's files; `unstage` ends it."""
+        folder = self._staged / uuid4().hex / CONTENTS
+        with refusing_when_full():
+            folder.mkdir(mode=0o700, parents=True)
+        return folder
+
+    def unstage(self, folder: Path) -> None:
+        """Forget a staged directory; what a task has taken over from it stays, even after a power cut."""
+        if not folder.exists():
+            _sync(self._files)
+        shutil.rmtree(folder.parent, ignore_errors=True)
+
+    def strays(self) -> tuple[str, ...]:
+        """The ids of tasks that took over what was staged, and may not have come to be before the server died."""
+        return tuple(path.name for path in self._staged.glob("*/*") if path.name != CONTENTS)
+
+    def unstage_all(self) -> None:
+        """Forget what was handed in to an earlier server and taken over by nobody."""
+        shutil.rmtree(self._staged, ignore_errors=True)
+
+    def settle(self, task_id: str, *, staged: Path | None = None, retry_of: str = "") -> None:
+        """Give a new task what was staged for it, or what the task that it retries has made."""
+        if staged is not None:
+            with refusing_when_full():
+                self._files.mkdir(mode=0o700, exist_ok=True)
+                (staged.parent / task_id).touch()
+                staged.rename(self.directory(task_id))
+        if retry_of:
+            self.inherit(retry_of, task_id)
+
+    def unsettle(self, task_id: str, retry_of: str) -> None:
+        """Undo that, for a task that did not come to be."""
+        if retry_of:
+            self.inherit(task_id, retry_of)
+        else:
+            self.clear(task_id)
+
     def inherit(self, task_id: str, heir: str) -> None:
         """Hand what a task has made so far to the task that tries again."""
         try:
@@ -91,6 +136,26 @@ class Files:
         for task_id in task_ids:
             shutil.rmtree(self.directory(task_id), ignore_errors=True)
             self.log(task_id).unlink(missing_ok=True)
+
+
+@contextmanager
+def refusing_when_full() -> Iterator[None]:
+    """Say in our words that a disk takes no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull from None
+        raise
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a directory on the disk."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _size(top: Path) -> int:

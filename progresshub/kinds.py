@@ -114,7 +114,7 @@ class Kind:
     and when it is retried by hand, after the steps that have ended. `lane_of` says which tasks share a
     bound; silence of `stalled_after_s` shows a task as stalled (None never does, and for an external
     kind the scheduler's setting holds); no task is taken while the disk has less than `min_free_bytes`
-    free.
+    free; `names_of` says what a task is called beside its id.
     """
 
     name: str
@@ -132,6 +132,7 @@ class Kind:
     keeps_steps: bool = False
     timeout_of: Callable[[Mapping[str, Any]], int | None] | None = None
     lane_of: Callable[[Mapping[str, Any]], Lane | None] | None = None
+    names_of: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     stalled_after_s: float | None = None
     min_free_bytes: int = 0
     needs_command_scope: Callable[[Mapping[str, Any]], bool] = lambda payload: False

@@ -111,7 +111,8 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What somebody asked for: set when it is submitted, never changed.
 
     `seq` counts submissions and orders lists; `origin` is the dialect that took it;
-    `timeout_ms` bounds one attempt, None means no bound.
+    `timeout_ms` bounds one attempt, None means no bound; `names` are what it is called beside its id,
+    and of several tasks of one name the newest is meant.
     """
 
     id: str
@@ -129,6 +130,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     unique_until_ms: int = 0
     metadata: dict[str, Any] = {}
     retry_of: str = ""
+    names: tuple[str, ...] = ()
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -110,7 +110,7 @@ class Reporter:
         self._say({"steps": [{"name": name, "weight": weight} for name, weight in self._plan.items()]})
 
     def step(self, name: str, weight: float = 1.0) -> Step:
-        """`with step("encode"):` is done when the block ends, and failed when it raises."""
+        """`with step("encode") as it:` is done when the block ends, and failed when it raises."""
         return Step(self, name, weight)
 
     def track(self, iterable: Iterable[T], total: Optional[float] = None, description: str = "") -> Iterator[T]:
@@ -204,17 +204,31 @@ class Step:
         self._reporter = reporter
         self._name = name
         self._weight = weight
+        self._end = success()
 
-    def __enter__(self) -> None:
+    def keep(self, result: Any) -> None:
+        """What came of it (any JSON), to be told when it is done."""
+        self._end = success(result)
+
+    def skip(self, reason: str) -> None:
+        """Have it end as skipped."""
+        skipped = {"skipped": True, "reason": reason}
+        self._end = {"status": "skipped", "message": reason, "result": skipped}
+
+    def fail(self, reason: str) -> None:
+        """Have it end as failed, for this reason in place of what it may raise."""
+        self._end = {"status": "failed", "error": reason}
+
+    def __enter__(self) -> "Step":  # noqa: PYI034 - older Pythons know no Self
         self._reporter.begin_step(self._name, self._weight)
+        return self
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        if error is None:
-            self._reporter.end_step({"status": "done"})
-        else:
-            self._reporter.end_step({"status": "failed", "error": in_words(error)})
+        if error is not None and self._end["status"] != "failed":
+            self.fail(in_words(error))
+        self._reporter.end_step(self._end)
 
 
 def in_words(error: BaseException) -> str:

@@ -24,9 +24,9 @@ from aiohttp import web
 from progresshub import __version__, assembly
 from progresshub.clock import Clock
 from progresshub.config import Loaded, data_dir
-from progresshub.dialects import DIALECTS, downloads
+from progresshub.dialects import DIALECTS, downloads, generations
 from progresshub.dialects.executions import words
-from progresshub.edge import house
+from progresshub.edge import house, uploads
 from progresshub.edge.app import Site
 from progresshub.edge.callbacks import Callbacks
 from progresshub.edge.door import Door
@@ -101,6 +101,7 @@ class Server:
         hub = assembly.hub(config, self._data, kinds, self._clock)
         stack.push_async_callback(lambda: hub.store.close(self._clock.now_ms()))
         live = await hub.open()
+        await uploads.sweep(hub)
         sockets = [listen(address) for address in addresses(config.server)]
         for listening in sockets:
             stack.callback(listening.close)
@@ -179,6 +180,7 @@ class Server:
         app = Site(hub, self._config, dialects, fallback=house.HOUSE, guard=guard, door=door).app()
         house.furnish(app, self._config, tokens, dialects)
         downloads.furnish(app, company.inquiries, company.traffic)
+        generations.furnish(app, hub, self._config.generations)
         app[DOWNLOADER] = company.downloader
         return app
 

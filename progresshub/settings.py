@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NamedTuple, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=0, le=10**9)]
 AtLeastOne = Annotated[int, Meta(ge=1, le=10**9)]
@@ -24,6 +23,8 @@ Texts = tuple[str, ...]
 PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}")
 _PROXY = re.compile(r"http://(?:[^\s:/@]+:[^\s:/@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}/?")
+_API = re.compile(r"https?://[^\s/@]+(?:/[^\s?#]*)?")
+_COLOUR = r"^(#[0-9A-Fa-f]{6})?\Z"
 _ADDRESS = re.compile(r"unix:.+|(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/]*):(\d{1,5})")
 
 
@@ -74,6 +75,16 @@ class Limits(Struct, frozen=True, kw_only=True):
     batch: Annotated[AtLeastOne, Meta(description="Most tasks in one batch")] = 10_000
     header_bytes: Annotated[int, Meta(description="Largest header line", ge=1024, le=1_048_576)] = 16_384
     auth_failures_per_min: Annotated[AtLeastOne, Meta(description="Wrong tokens taken from one address")] = 30
+    share_s: Annotated[Seconds, Meta(description="Longest that a link to a task lasts; 0 gives none")] = 2_592_000.0
+
+
+class Uploads(Struct, frozen=True, kw_only=True):
+    """Files that clients hand in."""
+
+    most_bytes: Annotated[Bytes, Meta(description="Most bytes of the files of one upload")] = 1_073_741_824
+    most_files: Annotated[AtLeastOne, Meta(description="Most files of one upload")] = 64
+    at_once: Annotated[AtLeastOne, Meta(description="Uploads at once; more are refused")] = 32
+    slowest_bps: Annotated[AtLeastOne, Meta(description="Bytes a second below which an upload is given up")] = 8192
 
 
 class Store(Struct, frozen=True, kw_only=True):
@@ -178,6 +189,73 @@ class Downloads(Struct, frozen=True, kw_only=True):
                 raise Misfit("allow_hosts", f'must be "host:port", not {json.dumps(place)}')
         if self.proxy and not _PROXY.fullmatch(self.proxy):
             raise Misfit("proxy", 'must be "http://host:port", with user:password@ before the host if it wants them')
+
+
+class Audio(Struct, frozen=True, kw_only=True):
+    """How songs are taken apart."""
+
+    roots: Annotated[Texts, Meta(description="Directories whose files may be named by path; uploads need none")] = ()
+    most_bytes: Annotated[Bytes, Meta(description="Largest song that may be uploaded")] = 104_857_600
+    at_once: Annotated[AtLeastOne, Meta(description="Songs worked on at once; each may use all processors")] = 1
+    engine: Annotated[
+        Literal["auto", "builtin", "demucs"], Meta(description='"auto" is demucs where it and its model are there')
+    ] = "auto"
+    demucs_models: Annotated[str, Meta(description="Directory of demucs's models; nothing is ever fetched")] = ""
+    demucs_model: Annotated[str, Meta(description="The one used unless a song asks for another")] = "htdemucs"
+    whisper_models: Annotated[str, Meta(description="Directory of faster-whisper's; without it, no words")] = ""
+    whisper_model: Annotated[str, Meta(description="The one used unless a song asks for another")] = "small"
+    max_duration_s: Annotated[float, Meta(description="Longest song taken", ge=1, le=7200)] = 1800.0
+    max_channels: Annotated[int, Meta(description="Most channels of a song", ge=1, le=64)] = 8
+    reports_per_s: Annotated[float, Meta(description="Most progress reports of one song", ge=0.1, le=100)] = 8.0
+    min_free_bytes: Annotated[Bytes, Meta(description="Disk space that has to be free for a song")] = 268_435_456
+
+    def __post_init__(self) -> None:
+        for root in self.roots:
+            if not root.startswith("/"):
+                raise Misfit("roots", f"must be absolute paths, not {json.dumps(root)}")
+
+
+class Video(Struct, frozen=True, kw_only=True):
+    """How films of slides are made."""
+
+    theme: Annotated[Literal["light", "dark"], Meta(description="Colours of films that ask for none")] = "light"
+    accent: Annotated[
+        str, Meta(description='Colour of what stands out, as "#rrggbb"; empty: the theme\'s', pattern=_COLOUR)
+    ] = ""
+    height: Annotated[Literal[480, 720, 1080], Meta(description="Lines of the picture, which is 16:9")] = 720
+    frames_per_s: Annotated[int, Meta(description="Pictures a second", ge=1, le=60)] = 10
+    words_per_min: Annotated[int, Meta(description="How fast espeak-ng speaks", ge=80, le=450)] = 160
+    piper_voices: Annotated[
+        Texts, Meta(description="Models of piper's voices, such as /srv/en_US-amy-medium.onnx")
+    ] = ()
+    max_slides: Annotated[int, Meta(description="Most slides of a film", ge=1, le=50)] = 50
+    max_duration_s: Annotated[Period, Meta(description="Longest film")] = 3600.0
+    image_bytes: Annotated[Bytes, Meta(description="Largest picture that is taken")] = 20_971_520
+    image_pixels: Annotated[Count, Meta(description="Most pixels of a picture")] = 40_000_000
+    min_free_bytes: Annotated[Bytes, Meta(description="Disk space that films leave free")] = 268_435_456
+    llm_url: Annotated[
+        str, Meta(description='OpenAI-compatible API that writes slides, as "http://localhost:11434/v1"; empty: none')
+    ] = ""
+    llm_model: Annotated[str, Meta(description="Model that is asked there")] = ""
+    llm_api_key: Annotated[str, Meta(description="Its key, where one is wanted", extra={"secret": True})] = ""
+    llm_api_key_file: Annotated[str, Meta(description="File with its key, in place of the key itself")] = ""
+    llm_timeout_s: Annotated[Period, Meta(description="Time it has for one answer")] = 300.0
+    llm_answer_bytes: Annotated[Bytes, Meta(description="Longest answer that is read")] = 262_144
+    llm_tries: Annotated[AtLeastOne, Meta(description="Times it is asked when it can't be reached")] = 3
+
+    def __post_init__(self) -> None:
+        if self.llm_url and not _API.fullmatch(self.llm_url):
+            raise Misfit("llm_url", f"must begin with http:// or https://, not {json.dumps(self.llm_url)}")
+        if self.llm_url and not self.llm_model:
+            raise Misfit("llm_url", "needs llm_model beside it")
+
+
+class Generations(Struct, frozen=True, kw_only=True):
+    """How those who watch a video being made are kept informed."""
+
+    heartbeat_s: Annotated[Period, Meta(description="How often they are told how it stands")] = 2.0
+    wait_s: Annotated[Period, Meta(description="How long one that has not begun is waited for")] = 300.0
+    rerun_wait_s: Annotated[Seconds, Meta(description="How long one that has ended is given to begin anew")] = 5.0
 
 
 class Features(Struct, frozen=True, kw_only=True):
@@ -297,6 +375,7 @@ class Config(Struct, frozen=True, kw_only=True):
 
     server: Server = Server()
     limits: Limits = Limits()
+    uploads: Uploads = Uploads()
     store: Store = Store()
     scheduler: Scheduler = Scheduler()
     runner: Runner = Runner()
@@ -304,6 +383,9 @@ class Config(Struct, frozen=True, kw_only=True):
     streams: Streams = Streams()
     python: Python = Python()
     downloads: Downloads = Downloads()
+    audio: Audio = Audio()
+    video: Video = Video()
+    generations: Generations = Generations()
     features: Features = Features()
     inquiries: Inquiries = Inquiries()
     callbacks: Callbacks = Callbacks()
@@ -312,55 +394,3 @@ class Config(Struct, frozen=True, kw_only=True):
     commands: dict[str, Command] = {}
     pipelines: dict[str, Pipeline] = {}
     tokens: dict[str, Token] = {}
-
-
-class Setting(NamedTuple):
-    """One setting as others see it; `default` is msgspec.NODEFAULT where it must be given. `parts` are what each
-    table holds in a list of tables."""
-
-    type: Any
-    shape: inspect.Type
-    about: str
-    default: Any
-    secret: bool
-    parts: Mapping[str, Setting]
-
-
-class Section(NamedTuple):
-    """The table `[server]`, or for a `named` one any number of tables `[queues.NAME]`."""
-
-    struct: type[Struct]
-    named: bool
-    about: str
-    settings: Mapping[str, Setting]
-
-
-def _section(field: inspect.Field) -> Section:
-    named = isinstance(field.type, inspect.DictType)
-    shape = field.type.value_type if isinstance(field.type, inspect.DictType) else field.type
-    if not isinstance(shape, inspect.StructType):
-        raise TypeError(f"{field.name} is not a section")
-    return Section(shape.cls, named, (shape.cls.__doc__ or "").partition("\n")[0], _settings(shape))
-
-
-def _settings(shape: inspect.StructType) -> dict[str, Setting]:
-    types = get_type_hints(shape.cls, include_extras=True)
-    return {inner.name: _setting(inner, types[inner.name]) for inner in shape.fields}
-
-
-def _setting(field: inspect.Field, annotated: Any) -> Setting:
-    metadata = field.type if isinstance(field.type, inspect.Metadata) else inspect.Metadata(field.type)
-    about = (metadata.extra_json_schema or {}).get("description", "")
-    default = field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
-    inner = metadata.type.item_type if isinstance(metadata.type, inspect.VarTupleType) else None
-    parts = _settings(inner) if isinstance(inner, inspect.StructType) else {}
-    secret = bool((metadata.extra or {}).get("secret"))
-    return Setting(annotated, metadata.type, about, default, secret, parts)
-
-
-def _catalogue() -> dict[str, Section]:
-    shape = inspect.type_info(Config)
-    return {field.name: _section(field) for field in shape.fields} if isinstance(shape, inspect.StructType) else {}
-
-
-CATALOGUE: Mapping[str, Section] = _catalogue()

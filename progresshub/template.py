@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from progresshub.settings import CATALOGUE, Section, Setting
+from progresshub.catalogue import CATALOGUE, Section, Setting
 
 _HEAD = """\
 # Every setting of progresshub, at its default. The server reads a file only when it is named:

@@ -22,6 +22,7 @@ PACKAGE = ROOT / "progresshub"
 RANKS = (
     ("errors",),
     ("model", "report", "settings"),
+    ("catalogue",),
     ("template",),
     ("addresses", "clock", "config", "files", "listening", "protocol", "release", "states", "supervisor"),
     ("bus", "egress", "kinds", "pace", "pipelines", "storage"),
@@ -36,7 +37,19 @@ RANKS = (
     ("cli",),
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-PURE = {"addresses", "errors", "kinds", "model", "pace", "pipelines", "protocol", "readers", "settings", "states"}
+PURE = {
+    "addresses",
+    "catalogue",
+    "errors",
+    "kinds",
+    "model",
+    "pace",
+    "pipelines",
+    "protocol",
+    "readers",
+    "settings",
+    "states",
+}
 PURE |= {"storage.persistence"}
 DOES_IO = {"aiohttp", "aiosqlite", "asyncio", "os", "pathlib", "select", "shutil", "socket", "sqlite3", "subprocess"}
 DOES_IO |= {"tempfile", "threading", "time"}

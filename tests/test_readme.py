@@ -60,6 +60,14 @@ async def test_its_song_is_taken_out_of_a_film(tmp_path: Path) -> None:
     assert '"name":"The_song.mp3"' in said
 
 
+async def test_its_file_comes_with_a_task(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text(README)
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Uploads")[0], server.url, cwd=tmp_path)
+
+    assert f'"name":"README.md","size":{len(README.encode())}' in said
+
+
 async def test_its_outside_work_is_reported_to_the_end(tmp_path: Path) -> None:
     async with serving.process(tmp_path / "data") as server:
         said = await typed(shell_blocks("Try it")[1], server.url)
@@ -109,3 +117,23 @@ async def test_its_script_runs_without_a_server() -> None:
     said = await typed(f"python - <<'END'\n{source}\nEND", "http://nowhere")
 
     assert said.split() == ["one", "two", "three"]
+
+
+async def test_its_task_is_shown_to_others(tmp_path: Path) -> None:
+    async with serving.serving(tmp_path / "data") as client:
+        said = await typed(shell_blocks("On other pages")[0], client.url)
+        link = re.search(r'"url":"([^"]+)"', said)
+        assert link is not None
+        async with client.session.get(client.url + link[1], allow_redirects=False) as response:
+            assert response.status == 303
+
+    assert 'aria-label="Pack the boxes: 42 %"' in said
+
+
+def test_its_page_imports_what_there_is() -> None:
+    (page,) = re.findall(r"```html\n(.*?)```", README, re.DOTALL)
+    module = (Path(__file__).parents[1] / "progresshub/web/static/progresshub.js").read_text()
+
+    assert "export function watch(" in module
+    assert 'customElements.define("progress-hub"' in module
+    assert re.findall(r"localhost:8080(/[^\"]+)", page) == ["/progresshub.js"] * 2

@@ -8,6 +8,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -192,6 +193,23 @@ def test_steps_are_declared_entered_and_ended(pipe: Pipe) -> None:
     assert pipe.said()[2]["percent"] == 50.0
 
 
+def test_a_step_may_leave_a_result_or_be_skipped_with_a_reason(pipe: Pipe) -> None:
+    reporter = Reporter(pipe.writing)
+    reporter.steps(["count", "sing"])
+
+    with reporter.step("count") as counting:
+        counting.keep({"beats": 4})
+    with reporter.step("sing") as singing:
+        singing.skip("nobody can")
+
+    ended = [line for line in pipe.said() if "status" in line]
+    skipped = {"skipped": True, "reason": "nobody can"}
+    assert ended == [
+        {"step": "count", "status": "done", "result": {"beats": 4}},
+        {"step": "sing", "status": "skipped", "message": "nobody can", "result": skipped},
+    ]
+
+
 def test_a_step_that_raises_has_failed(pipe: Pipe) -> None:
     reporter = Reporter(pipe.writing)
 
@@ -199,6 +217,18 @@ def test_a_step_that_raises_has_failed(pipe: Pipe) -> None:
         raise ValueError("odd")
 
     assert pipe.said()[-1] == {"step": "check", "status": "failed", "error": "ValueError: odd"}
+
+
+def test_a_step_may_say_itself_why_it_has_failed(pipe: Pipe) -> None:
+    reporter = Reporter(pipe.writing)
+
+    with reporter.step("quietly") as quietly:
+        quietly.fail("too hard")
+    with suppress(ZeroDivisionError), reporter.step("loudly") as loudly:
+        loudly.fail("far too hard")
+        _ = 1 / 0
+
+    assert [line["error"] for line in pipe.said() if "error" in line] == ["too hard", "far too hard"]
 
 
 def test_a_step_nobody_declared_joins_the_plan(pipe: Pipe) -> None:

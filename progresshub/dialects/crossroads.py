@@ -1,21 +1,32 @@
 """Paths that several dialects claim: a task is shown there by whose it is.
 
 A dialect that joins adds a row to the table. What is of no dialect and no kind of theirs has the
-last row's shape, and refusals have the fields of all.
+last row's shape, and refusals have the fields of all. A generation that is called like a fixed path
+of another dialect is found there by those who accept nothing but a stream of events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from aiohttp import web
 
 from progresshub.dialects.downloads import words as downloads
+from progresshub.dialects.generations import runs, watching
+from progresshub.dialects.generations import words as generations
+from progresshub.dialects.stems import outcome as stems
+from progresshub.dialects.stems.words import JobStatus
 from progresshub.edge import house
 from progresshub.edge.routes import Call, Dialect, Route
 from progresshub.edge.wire import reply
+from progresshub.errors import UnknownTask
 from progresshub.model import Task
+from progresshub.registry.hub import Hub
+
+EVENT_STREAM = "text/event-stream"
+PROGRESS = "/api/progress/"
 
 
 class Claim(NamedTuple):
@@ -23,10 +34,23 @@ class Claim(NamedTuple):
 
     origin: str
     kinds: frozenset[str]
-    body: Callable[[Task], Any]
+    body: Callable[[Hub, Task], Awaitable[Any]]
 
 
-STATUS = (Claim("downloads", frozenset({"download"}), downloads.status_body),)
+def by_itself(body: Callable[[Task], Any]) -> Callable[[Hub, Task], Awaitable[Any]]:
+    """A body that is made of the task and nothing else."""
+
+    async def made(hub: Hub, task: Task) -> Any:
+        return body(task)
+
+    return made
+
+
+STATUS = (
+    Claim("generations", frozenset({"video"}), by_itself(generations.status_body)),
+    Claim("downloads", frozenset({"download"}), by_itself(downloads.status_body)),
+    Claim("stems", frozenset({"audio"}), stems.status),
+)
 
 
 def claim(task: Task, claims: tuple[Claim, ...]) -> Claim:
@@ -36,8 +60,26 @@ def claim(task: Task, claims: tuple[Claim, ...]) -> Claim:
 
 
 async def status(call: Call[None, None]) -> web.Response:
-    task = await call.hub.get(call.path("id"))
-    return reply(claim(task, STATUS).body(task))
+    asked = call.path("id")
+    task = await runs.newest(call.hub, asked)
+    if task is None:
+        raise UnknownTask(task_id=asked)
+    return reply(await claim(task, STATUS).body(call.hub, task))
+
+
+def shared(route: Route) -> Route:
+    """A route as it is, but for those who want the stream of the generation that its last word names."""
+    name = route.path.removeprefix(PROGRESS)
+    if route.method != "GET" or not route.path.startswith(PROGRESS) or "/" in name:
+        return route
+
+    async def either(call: Call[Any, Any]) -> web.StreamResponse:
+        wanted = EVENT_STREAM in call.request.headers.get("Accept", "").lower()
+        if wanted and await runs.newest(call.hub, name) is not None:
+            return await watching.watch(call, name)
+        return await route.handler(call)
+
+    return replace(route, handler=either)
 
 
 CROSSROADS = Dialect(
@@ -46,10 +88,10 @@ CROSSROADS = Dialect(
     routes=(
         Route(
             method="GET",
-            path="/api/status/{id}",
+            path="/api/status/{id:[^/]+}",
             handler=status,
             summary="How a task stands, in the words of the API it came through",
-            answers={200: downloads.Status},
+            answers={200: (generations.Status, downloads.Status, JobStatus)},
         ),
     ),
     prefixes=("/api/status",),

@@ -13,7 +13,8 @@ from aiohttp import hdrs, web
 
 from progresshub.edge.door import Door
 from progresshub.edge.guard import Guard
-from progresshub.edge.routes import Call, Dialect, Route
+from progresshub.edge.routes import FORM, Call, Dialect, Route
+from progresshub.edge.uploads import UPLOADS, Uploads
 from progresshub.edge.wire import read, read_query
 from progresshub.errors import HubError, InvalidRequest, TooLarge, TooSlow, Unavailable, UnknownPath, WrongMethod
 from progresshub.registry.hub import Hub
@@ -40,6 +41,7 @@ class Site:
     def app(self) -> web.Application:
         app = web.Application(middlewares=[self._answer], client_max_size=max(1, self._config.limits.body_bytes))
         app.on_response_prepare.append(self._label)
+        app[UPLOADS] = Uploads(self._hub.files, self._config)
         for dialect in (*self._dialects, self._fallback):
             for route in dialect.routes:
                 handler = partial(self._serve, route)
@@ -105,7 +107,7 @@ class Site:
         return response
 
     async def _body(self, route: Route, request: web.Request) -> Any:
-        if route.body is None:
+        if route.body is None or (route.upload is not None and request.content_type == FORM):
             return None
         patience_s = self._config.server.request_timeout_s
         try:

@@ -12,15 +12,17 @@ from aiohttp import web
 
 from progresshub.edge.hosts import Hosts, Origins, is_local
 from progresshub.edge.proxies import proxies
-from progresshub.edge.routes import Route
+from progresshub.edge.routes import FORM, Route
 from progresshub.edge.tokens import Holder, Tokens, implied
+from progresshub.edge.uploads import BESIDES_BYTES
 from progresshub.errors import Forbidden, StartupError, TooLarge, Unauthorized, UnsupportedMedia
 from progresshub.settings import Config, Server
 
 PROBES = frozenset({"/health", "/ready", "/live"})
-UPLOAD = "multipart/form-data"
 OPEN = implied(["submit"])
+READ = implied(["read"])
 NOTHING: frozenset[str] = frozenset()
+SHARE = "share"
 
 EXPOSED = "Content-Disposition, Content-Range, Retry-After, X-Log-Offset, X-Log-Size, X-Request-ID"
 ASKED = (
@@ -54,7 +56,7 @@ class Guard:
         self._origins = Origins(server.allowed_origins)
         self._proxies = proxies(server.trusted_proxies)
         self._may_be_open = server.insecure or not is_exposed(server)
-        self._body_bytes = config.limits.body_bytes
+        self._config = config
 
     def admit(self, request: web.Request, route: Route | None) -> frozenset[str]:
         """The scopes of whoever asks. Without a route (nothing is there) all but the last checks hold."""
@@ -64,13 +66,14 @@ class Guard:
             self._hosts.check(request.headers.getall("Host", ()), request.host, host)
         if request.method == "OPTIONS":
             return NOTHING
+        if _is_shared(request, route) and self._opens(request, request.query.get(SHARE, "")):
+            return READ  # whoever has the address may read there, on whatever page it stands
         self._origins.check(request.method, request.headers, host)
-        scopes = self._scopes(request, None if route is None else route.scope, host)
+        scopes = self._scopes(request, route, host)
         if route is not None and request.body_exists:
-            if route.body is not None or route.raw:
+            if route.has_body:
                 check_media(request.content_type, route.takes)
-            if UPLOAD not in route.takes:
-                check_length(request.content_length, self._body_bytes)
+            check_length(request.content_length, self._most_bytes(route, request.content_type))
         return scopes
 
     def cors(self, request: web.Request) -> Mapping[str, str]:
@@ -98,12 +101,22 @@ class Guard:
                 headers["Access-Control-Allow-Private-Network"] = "true"
         return web.Response(status=204, headers=headers)
 
-    def _scopes(self, request: web.Request, needed: str | None, host: str) -> frozenset[str]:
+    def _most_bytes(self, route: Route, content_type: str) -> int:
+        if route.upload is not None and content_type == FORM:
+            return route.upload.most_bytes(self._config) + BESIDES_BYTES
+        return self._config.limits.body_bytes
+
+    def _scopes(self, request: web.Request, route: Route | None, host: str) -> frozenset[str]:
         """What whoever asks may do; where everybody may do what is asked, a token that means nothing is no matter."""
+        needed = None if route is None else route.scope
         everybody = OPEN if self._may_be_open and not self._tokens.configured else NOTHING
         enough = needed is None or needed in everybody
         holder: Holder | None
-        if token := bearer(request.headers.get("Authorization", "")):
+        token = bearer(request.headers.get("Authorization", ""))
+        shared = _is_shared(request, route)
+        if shared and self._opens(request, token):
+            return everybody | READ
+        if token:
             holder = (
                 self._tokens.holder(token) if enough else self._tokens.verify(token, self._proxies.address(request))
             )
@@ -112,15 +125,27 @@ class Guard:
         scopes = everybody if holder is None else everybody | holder.scopes
         if needed is None or needed in scopes:
             return scopes
+        if shared and self._opens(request, self._cookie(request, self._tokens.share_cookie, host)):
+            return scopes | READ
         if holder is None:
             raise Unauthorized
         raise Forbidden(reason=f"it needs a token of scope {needed}")
 
     def _session(self, request: web.Request, host: str) -> Holder | None:
-        if not self._origins.trusts(request.headers.get("Origin"), host):
-            return None
-        cookie = request.cookies.get(self._tokens.cookie)
-        return None if cookie is None else self._tokens.session(cookie)
+        return self._tokens.session(self._cookie(request, self._tokens.cookie, host))
+
+    def _cookie(self, request: web.Request, name: str, host: str) -> str:
+        """A cookie's value, if the page that sends it may speak for the user; else it is empty."""
+        return request.cookies.get(name, "") if self._origins.trusts(request.headers.get("Origin"), host) else ""
+
+    def _opens(self, request: web.Request, ticket: str) -> bool:
+        """Whether this is a ticket for the task that is asked for."""
+        return bool(ticket) and self._tokens.shares.opens(ticket, request.match_info.get("id", ""))
+
+
+def _is_shared(request: web.Request, route: Route | None) -> bool:
+    """Whether a ticket could let read what is asked for."""
+    return route is not None and route.shared and request.method in ("GET", "HEAD")
 
 
 def bearer(authorization: str) -> str:

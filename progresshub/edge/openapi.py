@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from progresshub.edge.examples import example
-from progresshub.edge.routes import JSON, Dialect, Route
+from progresshub.edge.routes import FORM, JSON, Dialect, Route
 from progresshub.errors import (
     Forbidden,
     HubError,
@@ -48,17 +48,13 @@ class Refusal(NamedTuple):
     concerns: Callable[[Route], bool]
 
 
-def _has_body(route: Route) -> bool:
-    return route.body is not None or route.raw
-
-
 REFUSALS = (
-    Refusal(InvalidRequest(reason="what is wrong with it"), lambda route: bool(route.query or _has_body(route))),
+    Refusal(InvalidRequest(reason="what is wrong with it"), lambda route: bool(route.query or route.has_body)),
     Refusal(Unauthorized(), lambda route: route.scope is not None),
     Refusal(Forbidden(reason="why"), lambda route: route.scope is not None),
     Refusal(UnknownTask(task_id="0f8fad5b-d9cb-469f-a165-70867728950e"), lambda route: "{" in route.path),
-    Refusal(TooLarge(limit_bytes=16_777_216), _has_body),
-    Refusal(UnsupportedMedia(content_type="text/html", expected=JSON), _has_body),
+    Refusal(TooLarge(limit_bytes=16_777_216), lambda route: route.has_body),
+    Refusal(UnsupportedMedia(content_type="text/html", expected=JSON), lambda route: route.has_body),
     Refusal(TooMany(reason="of what"), lambda route: route.scope is not None),
     Refusal(Unavailable(reason="why"), lambda route: route.method != "GET"),
 )
@@ -115,7 +111,7 @@ class _Writer:
         }
         if route.query is not None and (about := self._queries[route.query].get("description")):
             operation["description"] = about
-        if _has_body(route):
+        if route.has_body:
             operation["requestBody"] = self._body(route)
         return operation
 
@@ -139,12 +135,12 @@ class _Writer:
         return {"required": True, "content": {media: self._content(route, media) for media in route.takes}}
 
     def _content(self, route: Route, media: str) -> Json:
-        if media not in (JSON, "multipart/form-data") or route.body in (None, bytes):
+        if media == FORM and route.upload is not None:
+            return {"schema": _uploaded(self.resolved(self._shapes[route.upload.form]))}
+        if media != JSON or route.body in (None, bytes):
             return {"schema": {"type": "string"} if media.startswith(("text/", "application/x-www-form")) else {}}
         schema = self._shapes[route.body]
-        if media == JSON:
-            return {"schema": schema, "example": example(schema, self.resolved)}
-        return {"schema": _uploaded(self.resolved(schema))}
+        return {"schema": schema, "example": example(schema, self.resolved)}
 
     def _answers(self, route: Route) -> dict[str, Json]:
         return {str(status): self._answer(status, said) for status, said in route.answers.items()}
@@ -153,6 +149,11 @@ class _Writer:
         phrase = HTTPStatus(status).phrase
         if said is None:
             return {"description": phrase}
+        if isinstance(said, tuple):
+            return {
+                "description": phrase,
+                "content": {JSON: {"schema": {"anyOf": [self._shapes[one] for one in said]}}},
+            }
         if not isinstance(said, str):
             return {"description": phrase, "content": {JSON: {"schema": self._shapes[said]}}}
         match = _MEDIA.fullmatch(said)
@@ -192,7 +193,13 @@ def _described(routes: Iterable[Route]) -> Iterator[Any]:
     for route in routes:
         if route.body not in (None, bytes):
             yield route.body
-        yield from (said for said in route.answers.values() if said is not None and not isinstance(said, str))
+        if route.upload is not None:
+            yield route.upload.form
+        for said in route.answers.values():
+            if isinstance(said, tuple):
+                yield from said
+            elif said is not None and not isinstance(said, str):
+                yield said
 
 
 def _name(schema: Json) -> str:

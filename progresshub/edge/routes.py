@@ -27,6 +27,7 @@ DOWNLOADER = web.AppKey("downloader", Current)
 
 JSON = "application/json"
 TEXT = "text/plain"
+FORM = "multipart/form-data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,21 @@ Handler = Callable[[Call[Any, Any]], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread.
+class Upload:
+    """A form with files, which `uploads.receive` reads: what it looks like, and how much its files may be."""
 
-    `answers` describes each status: a type for JSON, or a text that says what comes.
+    form: type[Any]
+    most_bytes: Callable[[Config], int] = lambda config: config.uploads.most_bytes
+    most_files: Callable[[Config], int] = lambda config: config.uploads.most_files
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread. What is
+    `shared` answers also to whoever has a link to the task that the path's `id` names.
+
+    With an `upload` it takes forms as well, which the handler receives itself; `body` is None for those.
+    `answers` describes each status: a type for JSON, several of which it is one, or a text that says what comes.
     """
 
     method: str
@@ -62,8 +74,14 @@ class Route:
     query: type[Any] | None = None
     body: type[Any] | None = None
     raw: bool = False
+    shared: bool = False
+    upload: Upload | None = None
     takes: tuple[str, ...] = (JSON,)
     answers: Mapping[int, Any] = field(default_factory=dict)
+
+    @property
+    def has_body(self) -> bool:
+        return self.body is not None or self.raw or self.upload is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from random import uniform
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from aiohttp import hdrs, web
 
@@ -75,10 +75,12 @@ def patient(handler: Handler) -> Handler:
 class Stream(Outlet):
     """A watcher's connection over SSE, and the request handler that waits beside it."""
 
+    headers: ClassVar[Mapping[str, str]] = HEADERS
+
     def __init__(self, request: web.Request, settings: Streams) -> None:
         super().__init__(settings)
         self._request = request
-        self._response = web.StreamResponse(headers=HEADERS)
+        self._response = web.StreamResponse(headers=self.headers)
 
     @property
     def chunked(self) -> bool:
@@ -93,8 +95,11 @@ class Stream(Outlet):
             self.finish()
         else:
             self.connect(self._request.transport)
-        retry_ms = self.settings.retry_ms * uniform(*RETRY_SPREAD)  # so that not all of them come again together
-        await self.send(b"retry: %d\n\n" % retry_ms)
+        await self.send(self.greeting())
+
+    def greeting(self) -> bytes:
+        """What comes before all events: when to come again, and not all of them together."""
+        return b"retry: %d\n\n" % (self.settings.retry_ms * uniform(*RETRY_SPREAD))
 
     async def send(self, data: bytes) -> None:
         """Write to this watcher alone, at its pace. Only before its subscription is released.

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from progresshub.jobs import command, demo, download, external
+from progresshub.jobs import audio, command, demo, download, external, video
 from progresshub.kinds import Kind
 from progresshub.settings import Config
 
 
 def builtin_kinds(config: Config) -> dict[str, Kind]:
     """By name."""
-    kinds = (demo.kind(), external.kind(), command.kind(config.commands), download.kind(config.downloads))
+    kinds = (
+        demo.kind(),
+        external.kind(),
+        command.kind(config.commands),
+        download.kind(config.downloads),
+        audio.kind(config.audio),
+        video.kind(config.video),
+    )
     return {kind.name: kind for kind in kinds}

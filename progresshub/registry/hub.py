@@ -32,7 +32,7 @@ from progresshub.errors import (
 )
 from progresshub.files import Files
 from progresshub.kinds import Kind, Outcome, kept_steps
-from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Step, Task
+from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Task
 from progresshub.protocol import Report
 from progresshub.registry.answers import Answers
 from progresshub.registry.journal import Journal
@@ -323,10 +323,10 @@ class Hub:
         await self.journal.committed()
         return accepted
 
-    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, tuple[Step, ...], int | None]]:
+    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, Submission, int | None]]:
         """The specs of all that is asked, checked, before any of it is taken."""
         now_ms, free_bytes = self.clock.now_ms(), self.files.free_bytes()
-        prepared: list[tuple[Spec, tuple[Step, ...], int | None]] = []
+        prepared: list[tuple[Spec, Submission, int | None]] = []
         held: dict[str, str] = {}
         for n, asked in enumerate(submissions, 1):
             kind = self.kinds.get(asked.kind)
@@ -341,17 +341,16 @@ class Hub:
                     raise DuplicateTask(task_id=holder)
                 held[spec.unique_key] = spec.id
             later = asked.due_ms is not None and asked.due_ms > now_ms
-            prepared.append((spec, asked.steps, asked.due_ms if later else None))
+            prepared.append((spec, asked, asked.due_ms if later else None))
         self.queues.check(asked.queue for asked in submissions)
         return prepared
 
-    def _accept(self, spec: Spec, steps: tuple[Step, ...], due_ms: int | None) -> Accepted:
+    def _accept(self, spec: Spec, asked: Submission, due_ms: int | None) -> Accepted:
         self.last_seq = max(self.last_seq, spec.seq)
         self.queues.use(spec.queue)
-        if spec.retry_of:
-            self.files.inherit(spec.retry_of, spec.id)
+        self.files.settle(spec.id, staged=asked.staged, retry_of=spec.retry_of)
         kind = EventType.SUBMITTED if due_ms is None else EventType.SCHEDULED
-        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, steps=steps, due_ms=due_ms))
+        task = self._record(kind, Task(spec=spec, state=State.PENDING, changed=FIRST, steps=asked.steps, due_ms=due_ms))
         return Accepted(spec.id, spec.queue, task.state)
 
     def _refused(self, tasks: Iterable[Task]) -> None:
@@ -359,8 +358,7 @@ class Hub:
         for task in tasks:
             if not self._tasks.drop(task):
                 continue
-            if task.spec.retry_of:
-                self.files.inherit(task.id, task.spec.retry_of)
+            self.files.unsettle(task.id, task.spec.retry_of)
             for listener in self._listeners:
                 listener(Event(task.changed, EventType.DELETED, task))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import blake2b
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -22,7 +23,8 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     """What a client asks for. Where it says nothing (None), the kind's defaults hold.
 
     `due_ms` is when it may start; for `unique_ms` from now nobody else may submit the same; a
-    `timeout_ms` of 0 is no bound; `steps` are those of the task that it retries.
+    `timeout_ms` of 0 is no bound; `steps` are those of the task that it retries; the directory `staged`
+    becomes the task's own.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, Any] = {}
     retry_of: str = ""
     steps: tuple[Step, ...] = ()
+    staged: Path | None = None
 
 
 class IdempotencyKey(msgspec.Struct, frozen=True):
@@ -69,6 +72,7 @@ def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int,
         unique_until_ms=now_ms + (asked.unique_ms or 0) if unique else 0,
         metadata=asked.metadata,
         retry_of=asked.retry_of,
+        names=() if kind.names_of is None else kind.names_of(payload),
     )
 
 

@@ -73,6 +73,9 @@ class MemoryStore:
     async def beginning(self, digits: str) -> Task | None:
         return next((row.task for row in self._rows.values() if short(row.task.id) == digits), None)
 
+    async def named(self, name: str, limit: int) -> list[Task]:
+        return list(islice((row.task for row in reversed(self._rows.values()) if name in row.task.spec.names), limit))
+
     async def live(self) -> list[Task]:
         return [row.task for row in self._rows.values() if not row.task.final]
 

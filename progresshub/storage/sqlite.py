@@ -111,6 +111,9 @@ class SqliteStore:
     async def beginning(self, digits: str) -> Task | None:
         return await self._read(lambda db: sql.beginning(db, bytes.fromhex(digits)))
 
+    async def named(self, name: str, limit: int) -> list[Task]:
+        return await self._read(lambda db: sql.named(db, name, limit))
+
     async def live(self) -> list[Task]:
         def select(db: sqlite3.Connection) -> list[Task]:
             rows: list[tuple[int, bytes, bytes]] = []
@@ -290,6 +293,7 @@ class SqliteStore:
                 moved[self._place(db, place(before))] -= 1
                 known.append((where, expires_ms, sql.body(after), after.spec.seq))
         db.executemany("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", new)
+        sql.call(db, [after for before, after, _ in changes if before is None])
         db.executemany("UPDATE tasks SET place = ?, expires_ms = ?, body = ? WHERE seq = ?", known)
         sql.count(db, moved)
         sql.count_reached(db, [(reach(before) if before else None, reach(after)) for before, after, _ in changes])
@@ -298,6 +302,7 @@ class SqliteStore:
         if not tasks:
             return
         sql.unindex(db, tasks)
+        sql.uncall(db, tasks)
         sql.count(db, Counter({self._place(db, where): -n for where, n in Counter(map(place, tasks)).items()}))
         sql.count_reached(db, [(reach(task), None) for task in tasks])
         db.executemany("DELETE FROM tasks WHERE seq = ?", [(task.spec.seq,) for task in tasks])

@@ -149,6 +149,29 @@ def beginning(db: sqlite3.Connection, digits: bytes) -> Task | None:
     return None if row is None else task_of(*row)
 
 
+def named(db: sqlite3.Connection, name: str, limit: int) -> list[Task]:
+    """The tasks of that name, newest first."""
+    rows = db.execute(
+        "SELECT t.spec, t.body FROM names n JOIN tasks t ON t.seq = n.task "
+        "WHERE n.name = ? ORDER BY n.task DESC LIMIT ?",
+        (name, limit),
+    )
+    return [task_of(*row) for row in rows]
+
+
+def call(db: sqlite3.Connection, tasks: Iterable[Task]) -> None:
+    """Keep what new tasks are called."""
+    db.executemany("INSERT OR IGNORE INTO names VALUES (?, ?)", _names(tasks))
+
+
+def uncall(db: sqlite3.Connection, tasks: Iterable[Task]) -> None:
+    db.executemany("DELETE FROM names WHERE (name, task) = (?, ?)", _names(tasks))
+
+
+def _names(tasks: Iterable[Task]) -> list[tuple[str, int]]:
+    return [(name, task.spec.seq) for task in tasks for name in task.spec.names]
+
+
 def event_of(ms: int, n: int, kind: str, body: bytes, spec: Spec) -> Event:
     return Event(EventId(ms, n), EventType(kind), msgspec.structs.replace(_decode_task(body), spec=spec))
 

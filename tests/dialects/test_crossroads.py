@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from progresshub.dialects.crossroads import Claim, claim
+from progresshub.dialects.crossroads import Claim, by_itself, claim
 from tests import make
 from tests.serving import Client
 
-A = Claim("a", frozenset({"film"}), lambda task: "as a says")
-B = Claim("b", frozenset({"song"}), lambda task: "as b says")
-LAST = Claim("c", frozenset(), lambda task: "as c says")
+A = Claim("a", frozenset({"film"}), by_itself(lambda task: "as a says"))
+B = Claim("b", frozenset({"song"}), by_itself(lambda task: "as b says"))
+LAST = Claim("c", frozenset(), by_itself(lambda task: "as c says"))
 ALL = (A, B, LAST)
 
 
@@ -44,4 +44,4 @@ async def test_a_task_of_another_origin_has_a_status_there(client: Client) -> No
 
     body = await client.get(f"/api/status/{task_id}")
 
-    assert (body["task_id"], body["status"], body["progress"]) == (task_id, "downloading", 30.0)
+    assert (body["job_id"], body["status"], body["progress"]) == (task_id, "processing", 30)

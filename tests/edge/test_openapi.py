@@ -15,7 +15,7 @@ from progresshub import __version__
 from progresshub.dialects import DIALECTS
 from progresshub.edge import house
 from progresshub.edge.openapi import document
-from progresshub.edge.routes import Call, Dialect, Route
+from progresshub.edge.routes import Call, Dialect, Route, Upload
 from progresshub.errors import HubError
 from progresshub.web import WEB
 from tests.edge.served import served
@@ -36,7 +36,7 @@ class Message(msgspec.Struct):
     size: int = 0
 
 
-class Upload(msgspec.Struct):
+class Song(msgspec.Struct):
     file: bytes
     language: str | None = None
 
@@ -139,7 +139,7 @@ def test_a_raw_body_is_described_for_each_content_type():
 
 
 def test_an_upload_is_a_form_with_a_file():
-    one = operation(route("POST", body=Upload, raw=True, takes=("multipart/form-data",)))
+    one = operation(route("POST", upload=Upload(form=Song), takes=("multipart/form-data",)))
 
     schema = one["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert schema["properties"] == {"file": {"type": "string", "format": "binary"}, "language": {"type": "string"}}
@@ -224,6 +224,13 @@ def test_one_handler_for_two_routes_has_two_ids():
 def test_the_base_path_is_the_servers_address():
     assert document(ALL, "1", "/hub")["servers"] == [{"url": "/hub"}]
     assert document(ALL, "1")["servers"] == [{"url": "/"}]
+
+
+def test_an_answer_may_be_one_of_several_types():
+    one = operation(route(answers={200: (Message, Wanted)}))
+
+    shown = one["responses"]["200"]["content"]["application/json"]["schema"]["anyOf"]
+    assert [shape["$ref"].rpartition("/")[2] for shape in shown] == ["Message", "Wanted"]
 
 
 async def test_it_is_open_to_all_as_json(tmp_path):

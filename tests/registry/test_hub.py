@@ -280,6 +280,28 @@ async def test_a_retry_by_hand_is_a_new_task_with_the_old_files(hub: Hub) -> Non
         await hub.retry(again.id)
 
 
+async def test_a_task_has_what_was_staged_for_it(hub: Hub) -> None:
+    folder = hub.files.stage()
+    (folder / "song.mp3").write_bytes(b"la")
+
+    task_id = await submitted(hub, staged=folder)
+    hub.files.unstage(folder)
+
+    assert (hub.files.directory(task_id) / "song.mp3").read_bytes() == b"la"
+    assert hub.files.strays() == ()
+
+
+async def test_what_was_staged_for_a_task_that_was_never_kept_is_gone(hub: Hub, disk: Disk) -> None:
+    folder = hub.files.stage()
+    (folder / "song.mp3").write_bytes(b"la")
+    disk.refusal = StorageFull()
+
+    with pytest.raises(StorageFull):
+        await submitted(hub, staged=folder)
+
+    assert hub.files.sizes() == {}
+
+
 async def test_reports_move_a_running_task(hub: Hub) -> None:
     task_id = await running(hub)
 

@@ -121,6 +121,20 @@ async def test_a_task_is_found_by_the_beginning_of_its_id(store: Store) -> None:
     assert await store.beginning("0" * 12) is None
 
 
+async def test_tasks_of_a_name_are_found_newest_first_until_they_are_forgotten(store: Store) -> None:
+    first, second = make.task(1, names=("tea", "green tea")), make.task(2, names=("tea", "tea"))
+    await store.commit(make.batch(first, second, make.task(3), make.task(4, names=("coffee",))))
+
+    assert await store.named("tea", 10) == [second, first]
+    assert await store.named("tea", 1) == [second]
+    assert await store.named("green tea", 10) == [first]
+    assert await store.named("", 10) == await store.named("te", 10) == []
+
+    await store.commit(Batch(forgotten=[second]))
+
+    assert await store.named("tea", 10) == [first]
+
+
 async def test_a_filter_takes_only_what_fits_all_of_it(store: Store) -> None:
     wanted = make.task(1, State.FAILED, queue="low", kind="download")
     others = [

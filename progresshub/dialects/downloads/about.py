@@ -7,6 +7,7 @@ import shutil
 import msgspec
 from aiohttp import web
 
+from progresshub.clock import naive
 from progresshub.dialects.downloads import words
 from progresshub.dialects.downloads.figures import figures
 from progresshub.edge.routes import Call, Route
@@ -53,7 +54,7 @@ async def queue_stats(call: Call[None, None]) -> web.Response:
         pending_tasks=found[words.PENDING].tasks,
         max_concurrent=slots,
         available_slots=max(0, slots - active),
-        timestamp=words.time(call.hub.clock.now_ms()),
+        timestamp=naive(call.hub.clock.now_ms()),
     )
     return reply(body)
 

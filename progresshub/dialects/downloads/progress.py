@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 from aiohttp import web
 
+from progresshub.clock import naive
 from progresshub.dialects.downloads import chart, words
 from progresshub.dialects.downloads.figures import Figure, chosen, figures, running, together
 from progresshub.dialects.downloads.refusals import FeatureOff
@@ -143,7 +144,7 @@ async def course(call: Call[PointsQuery, None]) -> web.Response:
     start_ms = task.started_ms if task.started_ms is not None else task.spec.created_ms
     begun_ms = min([start_ms, *(sample.at_ms for sample in samples[:1])])
     shown = [
-        PointBody(words.time(at_ms), round((at_ms - begun_ms) / 1000, 3), percent, done, speed)
+        PointBody(naive(at_ms), round((at_ms - begun_ms) / 1000, 3), percent, done, speed)
         for at_ms, percent, done, speed in points
     ]
     peak = max((point.speed_bps for point in points), default=0.0)

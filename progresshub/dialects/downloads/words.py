@@ -5,12 +5,12 @@ Numbers that clients of this API format are never null; what is not known is sai
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from progresshub.clock import naive
 from progresshub.edge.redact import redact_text
 from progresshub.edge.wire import encode
 from progresshub.model import Event, EventType, Progress, State, Task
@@ -192,11 +192,6 @@ def speed_text(bps: float) -> str:
     return f"{bps:.2f} {unit}"
 
 
-def time(ms: int) -> str:
-    """Naive ISO 8601 in UTC, whole seconds."""
-    return datetime.fromtimestamp(ms // 1000, UTC).replace(tzinfo=None).isoformat()
-
-
 def title(task: Task) -> str:
     return redact_text(_text(task, "title") or task.spec.title)
 
@@ -218,7 +213,7 @@ def detail(task: Task) -> Detail:
         filename=_text(task, "filename"),
         file_size=size,
         error_message=error_message(task),
-        created_at=time(task.spec.created_ms),
+        created_at=naive(task.spec.created_ms),
         started_at=_time(task.started_ms),
         completed_at=_time(task.finished_ms),
         stage=progress.stage,
@@ -244,14 +239,14 @@ def status_body(task: Task) -> Status:
         title=title(task),
         thumbnail_url=thumbnail_url(task),
         error_message=error_message(task),
-        created_at=time(task.spec.created_ms),
+        created_at=naive(task.spec.created_ms),
         completed_at=_time(task.finished_ms),
     )
 
 
 def listed(task: Task) -> Listed:
     asked = task.spec.payload.get("format")
-    created = time(task.spec.created_ms)
+    created = naive(task.spec.created_ms)
     wanted = asked if isinstance(asked, str) else ""
     return Listed(task.id, url(task), status(task), percent(task), title(task), wanted, created)
 
@@ -264,7 +259,7 @@ def happened(event: Event) -> Happened:
     word = EVENT[event.type]
     if event.type is EventType.STAGED and status(event.task) == PROCESSING:
         word = "post_processing"
-    return Happened(word, time(event.id.ms), _details(word, event.task))
+    return Happened(word, naive(event.id.ms), _details(word, event.task))
 
 
 def messages(event: Event) -> list[bytes]:
@@ -346,4 +341,4 @@ def _result(task: Task) -> dict[str, Any]:
 
 
 def _time(ms: int | None) -> str | None:
-    return None if ms is None else time(ms)
+    return None if ms is None else naive(ms)

@@ -8,14 +8,17 @@ from typing import Annotated, Any
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from progresshub.dialects.queues.words import STATE, TaskBody, body
 from progresshub.edge.idempotency import idempotency
-from progresshub.edge.routes import Call, Route
-from progresshub.edge.wire import duration_ms, reply, time_ms
+from progresshub.edge.routes import FORM, JSON, Call, Route, Upload
+from progresshub.edge.uploads import receive
+from progresshub.edge.wire import duration_ms, read, reply, time_ms
 from progresshub.errors import Forbidden, HubError, InvalidField, InvalidRequest, TooLarge, UnknownTask
 from progresshub.model import State, Task
-from progresshub.registry.submission import Submission
+from progresshub.registry.submission import IdempotencyKey, Submission
 from progresshub.storage.persistence import Accepted, Filter
 
 ORIGIN = "queues"
@@ -46,6 +49,14 @@ class NewTasks(msgspec.Struct):
     """Tasks to take all together or not at all."""
 
     tasks: list[NewTask]
+
+
+class TaskForm(msgspec.Struct):
+    """A task whose files come along: `task` is the body as it would be without, and every part with a file name is
+    a file that lies in the task's own directory, under that name, when it begins."""
+
+    task: str
+    file: bytes | UnsetType = UNSET
 
 
 class Created(msgspec.Struct):
@@ -104,8 +115,18 @@ class BulkDone(msgspec.Struct):
     done: int
 
 
-async def create(call: Call[None, NewTask]) -> web.Response:
-    (accepted,) = await _submit(call, [call.body])
+async def create(call: Call[None, NewTask | None]) -> web.Response:
+    if call.body is None:
+        return await _create_with_files(call)
+    (accepted,) = await _submit(call, [submission(call.body)], await idempotency(call.request))
+    return reply(_created(accepted), 201)
+
+
+async def _create_with_files(call: Call[None, Any]) -> web.Response:
+    async with receive(call, WITH_FILES) as form:
+        asked = submission(read(form.read(TaskForm).task.encode(), NewTask))
+        key = await idempotency(call.request, form.digest)
+        (accepted,) = await _submit(call, [replace(asked, staged=form.folder if form.files else None)], key)
     return reply(_created(accepted), 201)
 
 
@@ -113,17 +134,19 @@ async def create_batch(call: Call[None, NewTasks]) -> web.Response:
     most = call.config.limits.batch
     if len(call.body.tasks) > most:
         raise TooLarge(f"A batch holds at most {most} tasks.", limit_tasks=most)
-    accepted = await _submit(call, call.body.tasks)
+    submissions = [submission(task) for task in call.body.tasks]
+    accepted = await _submit(call, submissions, await idempotency(call.request))
     return reply(CreatedTasks([_created(task) for task in accepted]), 201)
 
 
-async def _submit(call: Call[Any, Any], asked: list[NewTask]) -> list[Accepted]:
-    submissions = [submission(task) for task in asked]
+async def _submit(
+    call: Call[Any, Any], submissions: list[Submission], idempotency: IdempotencyKey | None
+) -> list[Accepted]:
     for task in submissions:
         kind = call.hub.kinds.get(task.kind)
         if kind is not None and kind.needs_command_scope(task.payload) and "command" not in call.scopes:
             raise Forbidden(reason="commands that are not named in the settings need a token of scope command")
-    return list(await call.hub.submit(submissions, await idempotency(call.request)))
+    return list(await call.hub.submit(submissions, idempotency))
 
 
 def submission(task: NewTask) -> Submission:
@@ -276,15 +299,18 @@ async def _act_on(tasks: list[Task], act: Callable[[Task], Awaitable[None]]) -> 
 
 
 TASK = "/api/v1/tasks/{id}"
+WITH_FILES = Upload(form=TaskForm)
 
 ROUTES = (
     Route(
         method="POST",
         path="/api/v1/tasks",
         handler=create,
-        summary="Submit a task",
+        summary="Submit a task, with files if it needs some",
         scope="submit",
         body=NewTask,
+        upload=WITH_FILES,
+        takes=(JSON, FORM),
         answers={201: Created},
     ),
     Route(
@@ -316,7 +342,15 @@ ROUTES = (
         query=ListQuery,
         answers={200: TaskPage},
     ),
-    Route(method="GET", path=TASK, handler=get, summary="Look at a task", query=OfQueue, answers={200: TaskBody}),
+    Route(
+        method="GET",
+        path=TASK,
+        handler=get,
+        summary="Look at a task",
+        shared=True,
+        query=OfQueue,
+        answers={200: TaskBody},
+    ),
     Route(
         method="DELETE",
         path=TASK,

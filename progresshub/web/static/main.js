@@ -3,9 +3,10 @@
 import { announceMoves } from "./announce.js";
 import { logOut, session } from "./api.js";
 import { put, say } from "./dom.js";
+import { startDrops } from "./drop.js";
 import { bind, showKeys, startKeyboard } from "./keyboard.js";
 import { showLogin } from "./login.js";
-import { go, startRouter } from "./router.js";
+import { go, routeOf, startRouter } from "./router.js";
 import { Store } from "./store.js";
 import { Stream } from "./stream.js";
 import { startTheme } from "./theme.js";
@@ -42,6 +43,7 @@ function startFrame() {
   });
   announceMoves(store);
   startTotals(store);
+  startDrops(() => store.may("submit"));
 }
 
 /** Learns what whoever looks may do; whether they may look at all. */
@@ -70,7 +72,7 @@ async function open(route) {
   shown?.view.close();
   main.replaceChildren();
   const view = page.show(main, route, store);
-  shown = { route, view };
+  shown = { route, view, isOpen: page.open?.(route) };
   const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target) target.scrollIntoView();
   else scrollTo(0, history.state?.scroll ?? 0);
@@ -86,17 +88,19 @@ function askIn() {
   shown = null;
   store.forgetAll();
   store.setLink("login");
-  showLogin(main, () => {
+  const why = routeOf(new URL(location.href)).query.has("shared") ? "This link has ended." : "";
+  const entered = () => {
     stream.restart();
     look();
-  });
+  };
+  showLogin(main, entered, why);
 }
 
 /** Looks what may be seen now, after a login or logout here or in another tab. */
 async function look() {
   const mayRead = await learn();
-  if (!mayRead) askIn();
-  else if (main.querySelector(".login")) {
+  if (!mayRead && !shown?.isOpen) askIn();
+  else if (mayRead && main.querySelector(".login")) {
     main.replaceChildren();
     store.setLink("connecting");
     go(location.href, { replace: true });

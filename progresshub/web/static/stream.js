@@ -83,7 +83,9 @@ export class Stream {
   }
 
   #told({ ask, again, name, data, id, link }) {
-    if (ask) {
+    if (!this.#started) {
+      if (again) this.#store.dispatchEvent(new Event("session"));
+    } else if (ask) {
       if (this.#leads) this.#channel.postMessage({ link: this.#store.link });
     } else if (again) {
       this.#again();
