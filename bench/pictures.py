@@ -27,16 +27,16 @@ def resize(ctx: Context, photos: int = 4218):
 
 @task
 def film(ctx: Context, minutes: int = 2):
-    ctx.steps({"fetch": 2, "find scenes": 1, "encode": 5, "thumbnails": 1})
+    ctx.steps({"fetch": 2, "find scenes": 2, "encode": 15, "thumbnails": 1})
     for step in ("fetch", "find scenes"):
         with ctx.step(step):
             ctx.log(f"{step}: 128 of 128")
-            time.sleep(1)
+            time.sleep(2)
     with ctx.step("encode"):
-        for n in range(300, 60 * 10 * minutes):
-            ctx.progress(100 * n / (600 * minutes), message=f"frame {n * 4}, 3.1x")
-            if n % 20 == 0:
-                ctx.log(f"frame={n * 4} fps=74 size={n * 31}kB speed=3.1x")
+        for n in range(150 * minutes):
+            ctx.progress(n / 1.5 / minutes, message=f"frame {n * 12}, 3.1x")
+            if n % 5 == 0:
+                ctx.log(f"frame={n * 12} fps=74 size={n * 93}kB speed=3.1x")
             time.sleep(0.1)
 
 @task
