@@ -66,7 +66,7 @@ class Guard:
             self._hosts.check(request.headers.getall("Host", ()), request.host, host)
         if request.method == "OPTIONS":
             return NOTHING
-        if self._opens(request, route, request.query.get(SHARE, "")):
+        if _is_shared(request, route) and self._opens(request, request.query.get(SHARE, "")):
             return READ  # whoever has the address may read there, on whatever page it stands
         self._origins.check(request.method, request.headers, host)
         scopes = self._scopes(request, route, host)
@@ -114,7 +114,8 @@ class Guard:
         holder: Holder | None
         authorization = request.headers.get("Authorization")
         token = "" if authorization is None else bearer(authorization)
-        if self._opens(request, route, token):
+        shared = _is_shared(request, route)
+        if shared and self._opens(request, token):
             return everybody | READ
         if token:
             holder = (
@@ -125,7 +126,7 @@ class Guard:
         scopes = everybody if holder is None else everybody | holder.scopes
         if needed is None or needed in scopes:
             return scopes
-        if self._opens(request, route, self._cookie(request, self._tokens.share_cookie, host)):
+        if shared and self._opens(request, self._cookie(request, self._tokens.share_cookie, host)):
             return scopes | READ
         if holder is None:
             raise Unauthorized
@@ -140,11 +141,14 @@ class Guard:
             return ""
         return request.cookies.get(name, "")
 
-    def _opens(self, request: web.Request, route: Route | None, ticket: str) -> bool:
-        """Whether this is a ticket that lets read what is asked for."""
-        if not ticket or route is None or not route.shared or request.method not in ("GET", "HEAD"):
-            return False
-        return self._tokens.shares.opens(ticket, request.match_info.get("id", ""))
+    def _opens(self, request: web.Request, ticket: str) -> bool:
+        """Whether this is a ticket for the task that is asked for."""
+        return bool(ticket) and self._tokens.shares.opens(ticket, request.match_info.get("id", ""))
+
+
+def _is_shared(request: web.Request, route: Route | None) -> bool:
+    """Whether a ticket could let read what is asked for."""
+    return route is not None and route.shared and request.method in ("GET", "HEAD")
 
 
 def bearer(authorization: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,7 +21,7 @@ window.watching = watch("{task}", (status) => window.heard.push(status), {given}
 """
 
 
-async def heard(tab: Page, condition: str) -> object:
+async def heard(tab: Page, condition: str) -> Any:
     """The first status that was heard and fits, when there is one."""
     found = await tab.wait_for_function(f"() => window.heard?.find((status) => {condition})")
     return await found.json_value()

@@ -64,12 +64,12 @@ export class Chart {
 
   /** A newer row of the task. */
   hear(row) {
-    if (!this.#loaded || !row.at_ms || row.percent === undefined) return;
+    if (!this.#loaded || !row.at_ms || (row.percent === undefined && !row.speed_bps)) return;
     this.#unit = row.unit;
     const [before, last] = [this.#points.at(-2), this.#points.at(-1)];
     if (last && row.at_ms <= last.ms) return;
     if (before && last.ms < before.ms + NEWER_MS) this.#points.pop();
-    this.#points.push({ ms: row.at_ms, percent: row.percent, speed: row.speed_bps ?? null });
+    this.#points.push({ ms: row.at_ms, percent: row.percent ?? null, speed: row.speed_bps ?? null });
     this.#thin();
     this.#frame ||= requestAnimationFrame(() => this.#draw());
   }
@@ -175,7 +175,14 @@ function optionsOf(inks, fast, unit) {
   };
 }
 
-/** What is recorded, oldest first; how much of the total is finer than the whole percent. */
+/** The percentage, finer than it is recorded where the amounts agree; null while nobody knows. */
+function exact({ indeterminate, current = 0, total, percentage }) {
+  if (indeterminate) return null;
+  const share = total ? (100 * current) / total : 0;
+  return Math.floor(share) === percentage ? share : percentage;
+}
+
+/** What is recorded, oldest first. */
 async function past(id) {
   const points = [];
   let start = "-";
@@ -183,10 +190,8 @@ async function past(id) {
     const query = `limit=${PAGE}&start_id=${encodeURIComponent(start)}`;
     const { history } = await getJson(`api/v1/tasks/${encodeURIComponent(id)}/progress/history?${query}`);
     for (const { progress } of page ? history.slice(1) : history) {
-      if (progress.indeterminate) continue;
-      const { current, total, percentage, timestamp_ms: ms, speed_bps } = progress;
-      const exact = total ? (100 * (current ?? 0)) / total : 0;
-      points.push({ ms, percent: Math.floor(exact) === percentage ? exact : percentage, speed: speed_bps ?? null });
+      const { speed_bps, timestamp_ms: ms } = progress;
+      if (!progress.indeterminate || speed_bps) points.push({ ms, percent: exact(progress), speed: speed_bps ?? null });
     }
     if (history.length < PAGE) break;
     start = history.at(-1).stream_id;

@@ -6,6 +6,7 @@
 import { ApiError, getTask, url } from "./api.js";
 
 const AGAIN_MS = 400;
+const DELETED = "This task was deleted.";
 const EVENTS = [
   "task", "submitted", "scheduled", "due", "started", "progressed", "staged", "stalled", "revived", "cancelling",
   "completed", "failed", "retrying", "recovered", "cancelled",
@@ -45,7 +46,7 @@ export class FedTask {
   #moved() {
     const row = this.#store.get(this.#id);
     if (!row) {
-      if (this.#task) this.#lost(new ApiError(404, "TASK_NOT_FOUND", "This task was deleted."));
+      this.#soon(0); // deleted, or one of more than the page keeps
       return;
     }
     if (this.#task) this.#hear(row, this.#task);
@@ -59,12 +60,13 @@ export class FedTask {
 
   async #load() {
     const before = this.#store.get(this.#id);
+    const known = this.#task;
     try {
       this.#task = await getTask(this.#id);
     } catch (error) {
       this.#timer = 0;
       if (this.#closed) return;
-      if (error.status === 404) this.#lost(error);
+      if (error.status === 404) this.#lost(known ? new ApiError(404, error.code, DELETED) : error);
       else if (error.status !== 401) this.#soon(5 * AGAIN_MS);
       return;
     }
@@ -99,7 +101,7 @@ export class SharedTask {
       known = true;
       store.setLink("live");
     });
-    this.#stream.addEventListener("deleted", () => lost(new ApiError(404, "TASK_NOT_FOUND", "This task was deleted.")));
+    this.#stream.addEventListener("deleted", () => lost(new ApiError(404, "TASK_NOT_FOUND", DELETED)));
     this.#stream.addEventListener("error", () => {
       if (this.#stream.readyState !== EventSource.CLOSED) store.setLink("offline");
       else if (!known) lost(new ApiError(401, "UNAUTHORIZED", "This link has ended."));

@@ -174,7 +174,7 @@ class TaskPage {
     put(this.bar, "class", unknown ? "bar big unknown" : "bar big");
     put(this.bar, "aria-valuenow", unknown ? null : Math.floor(done ? 100 : (row.percent ?? 0)));
     put(this.bar, "aria-valuetext", [far, word].filter(Boolean).join(", "));
-    this.fill.style.transform = `scaleX(${(done ? 100 : (row.percent ?? 0)) / 100})`;
+    this.fill.style.transform = unknown ? "" : `translateX(${(done ? 100 : (row.percent ?? 0)) - 100}%)`;
     say(this.percent, far);
     say(this.message, messageOf(row));
     this.cancel.hidden = over || row.cancelling || !this.#store.may("submit");
