@@ -7,6 +7,7 @@ Only what a verb needs is imported, for most should answer at once.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from argparse import Namespace
@@ -25,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
         words.insert(0, "serve")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title is no reason to end, whatever the terminal can show
     try:
         code = _run(_parsed(words))
         sys.stdout.flush()

@@ -19,6 +19,9 @@ from progresshub.client import AsyncClient
 from progresshub.client.following import LIVE
 from progresshub.client.refusals import ClientError
 
+MOST_KEPT = 1_000
+"""Of all tasks that come in the course of time."""
+
 
 async def watch(client: AsyncClient, args: Namespace) -> int:
     ids = [await client.find(prefix) for prefix in args.ids]
@@ -28,6 +31,8 @@ async def watch(client: AsyncClient, args: Namespace) -> int:
             say("nothing is going on")
             return 0
     view = Json(sys.stdout) if args.json else bars(sys.stdout)
+    if args.all:
+        view.standing.most = MOST_KEPT
     try:
         return await ends(client, ids, view)
     except asyncio.CancelledError:

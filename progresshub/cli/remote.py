@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
@@ -14,6 +15,7 @@ from progresshub.client import AsyncClient, ClientError, Unreachable
 REFUSED = 1
 NO_SERVER = 69
 TIMED_OUT = 124
+TERMINATED = 143
 
 Do = Callable[[AsyncClient, Namespace], Awaitable[int]]
 
@@ -21,6 +23,8 @@ Do = Callable[[AsyncClient, Namespace], Awaitable[int]]
 def run(do: Do, args: Namespace) -> int:
     try:
         return asyncio.run(_with_client(do, args))
+    except asyncio.CancelledError:
+        return TERMINATED
     except Unreachable as error:
         say(error.message)
         return NO_SERVER
@@ -38,6 +42,8 @@ def say(text: str) -> None:
 
 
 async def _with_client(do: Do, args: Namespace) -> int:
+    if main := asyncio.current_task():  # asked to end, it still tidies the terminal up
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
     async with AsyncClient(args.url, data=args.data_dir or None) as client:
         version = client.address.version
         if version and version != __version__:

@@ -102,11 +102,16 @@ class Screen:
         self._changed = False
         above, self._above = "".join(self._above), []
         tasks = sorted(self._live.values(), key=lambda task: task.status is not State.RUNNING)
-        room = max(1, self._size.height - 3)
+        room = self._room(len(tasks))
         footer = self._footer(len(tasks) - room)
         lines = [self._line(task) for task in tasks[:room]] + footer
         self._painter.paint(lines, above)
         self._taskbar.show(self.standing)
+
+    def _room(self, tasks: int) -> int:
+        """How many of them can be shown: the cursor rests on a line of its own, and the footer has up to three."""
+        room = self._size.height - 1 - (len(self.standing.tasks) > 1) - (not self._connected)
+        return max(1, room if tasks <= room else room - 1)
 
     def _line(self, task: Task) -> tuple[str, int]:
         rendered = self._rendered(self._row(task)).rstrip("\n")

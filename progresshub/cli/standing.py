@@ -10,13 +10,19 @@ from progresshub.model import State
 
 
 class Standing:
-    """All tasks that were shown, and how they stand together."""
+    """All tasks that were shown, and how they stand together. Beyond `most` the first that ended are only counted."""
 
     def __init__(self) -> None:
         self.tasks: dict[str, Task] = {}
+        self.most: int | None = None
+        self._counted: Counter[str] = Counter()
 
     def saw(self, task: Task) -> None:
         self.tasks[task.id] = task
+        if self.most is not None and len(self.tasks) > self.most:
+            ended = next((one for one in self.tasks.values() if one.final or one.deleted), None)
+            if ended is not None:
+                self._counted[words.state(self.tasks.pop(ended.id))] += 1
 
     @property
     def failed(self) -> bool:
@@ -27,7 +33,7 @@ class Standing:
         return all(task.status is State.COMPLETED for task in self.tasks.values())
 
     def counts(self) -> str:
-        counted = Counter(words.state(task) for task in self.tasks.values())
+        counted = self._counted + Counter(words.state(task) for task in self.tasks.values())
         return ", ".join(f"{count} {state}" for state, count in counted.most_common())
 
     def percent(self) -> float | None:

@@ -81,6 +81,8 @@ class Lines(Plain):
             self._told[task.id] = (state, tenth, now_s)
             self._file.write(f"{words.line(task)}\n")
             self._file.flush()
+        if task.final or task.deleted:
+            del self._told[task.id]
 
     def link(self, connected: bool) -> None:
         if connected != self._connected:

@@ -166,7 +166,8 @@ class Client:
             while (value := self._do(one())) is not end:
                 yield cast("T", value)
         finally:
-            self._do(_closed(values))
+            if not self._loop.is_closed():
+                self._do(_closed(values))
 
 
 async def _closed(generator: AsyncGenerator[Any, None]) -> None:

@@ -12,7 +12,8 @@ import msgspec
 
 from progresshub.client.answers import Happening, Task
 from progresshub.client.asks import Ask, event_stream
-from progresshub.client.sse import Parser
+from progresshub.client.refusals import ClientError
+from progresshub.client.sse import Event, Parser, TooLong
 from progresshub.model import FINAL, State
 
 MOST_NAMED = 100
@@ -58,11 +59,11 @@ class Following:
 
     def feed(self, chunk: bytes) -> Iterator[Task]:
         """The news in these bytes."""
-        for event in self._parser.feed(chunk):
+        for event in self._events(chunk):
             if event.name == "gap":
                 self.stale = True
                 continue
-            happening = _read(event.data)
+            happening = _happening(event)
             if happening.type == "deleted" and not happening.task.final:
                 yield from self._deleted(happening.task)
             elif self._is_news(happening.task):
@@ -76,6 +77,12 @@ class Following:
     def gone(self, task_id: str) -> None:
         """It was deleted when nobody looked."""
         self.unfinished.pop(task_id, None)
+
+    def _events(self, chunk: bytes) -> list[Event]:
+        try:
+            return self._parser.feed(chunk)
+        except TooLong as error:
+            raise ClientError(f"the server sends {error}", "NOT_UNDERSTOOD") from None
 
     def _deleted(self, task: Task) -> Iterator[Task]:
         if self.unfinished.pop(task.id, None) is not None:
@@ -92,6 +99,13 @@ class Following:
         else:
             self.unfinished[task.id] = at
         return True
+
+
+def _happening(event: Event) -> Happening:
+    try:
+        return _read(event.data)
+    except msgspec.DecodeError as error:
+        raise ClientError(f"the server's event {event.name} can't be read: {error}", "NOT_UNDERSTOOD") from None
 
 
 def _position(stream_id: str) -> tuple[int, int]:

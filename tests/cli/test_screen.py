@@ -85,6 +85,19 @@ async def test_ctrl_c_leaves_the_task_alone(hub: Hub) -> None:
     assert (await hub.client.task(task_id))["state"] == "active"
 
 
+async def test_who_is_asked_to_end_leaves_the_terminal_tidy(hub: Hub) -> None:
+    await hub.client.submit("external", {"title": "Boxes"})
+
+    async with terminal("watch", environment=hub.environment) as seen:
+        await seen.shows("Boxes")
+        assert seen.process is not None
+        seen.process.terminate()
+
+        assert await seen.ended() == 143
+        await seen.until(lambda: not seen.hides_cursor())
+        assert "Traceback" not in seen.text
+
+
 async def test_silence_is_amber(hub: Hub) -> None:
     task_id = await hub.client.submit("external", {"title": "Boxes"})
     await hub.client.report(task_id, percent=50)

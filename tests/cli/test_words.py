@@ -137,6 +137,18 @@ def test_all_together_is_told_only_as_far_as_it_is_known(
     assert shown.failed == (FAILED in tasks)
 
 
+def test_of_all_that_ever_came_the_first_that_ended_are_only_counted():
+    shown = Standing()
+    shown.most = 2
+    tasks = [a_task("completed", id="a"), a_task(id="b"), a_task("completed", id="c"), a_task(id="d"), a_task(id="e")]
+
+    for task in tasks:
+        shown.saw(task)
+
+    assert list(shown.tasks) == ["b", "d", "e"]
+    assert shown.counts() == "3 running, 2 completed"
+
+
 def test_a_taskbar_is_told_each_thing_once():
     file = io.StringIO()
     taskbar = Taskbar(file, {"WT_SESSION": "1"})
