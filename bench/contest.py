@@ -80,15 +80,17 @@ class Table:
 async def contest(table: Table, measures: Mapping[str, Measure], rounds: int, tell: Callable[[str], None]) -> Table:
     """Run every measure in turn, as often as there are rounds; one that fails is out, and the table says why."""
     seen: dict[str, list[Figures]] = {name: [] for name in measures}
+    out: set[str] = set()
     for number in range(rounds):
         for name, measure in measures.items():
-            if name in table.notes and name not in table.medians and not seen[name]:
+            if name in out:
                 continue
             tell(f"{table.name}: {name}, round {number + 1} of {rounds}")
             try:
                 seen[name].append(await measure())
             except (OSError, RuntimeError, TimeoutError) as error:
-                table.notes[name] = f"failed: {error}"[:200]
+                out.add(name)
+                table.notes[name] = " ".join(f"failed: {error or type(error).__name__}".split())[:200]
                 tell(f"{table.name}: {name} {table.notes[name]}")
     for name, figures in seen.items():
         if figures:

@@ -10,7 +10,7 @@
  * FILE has a line for each topic: the path to watch, a blank, and the path to POST to (or "-"). Watcher i sees topic
  * i modulo their number. In TEMPLATE @t becomes the time and @n the number of the event. Without --events nothing is
  * published: deliveries are counted until they cease, --hold S seconds after the start at the earliest. The first
- * --dead watchers never read again once they are connected. One line of JSON comes out; times in microseconds. */
+ * --dead watchers never read again once they are connected. With --watchers 0 it only publishes. One line of JSON comes out; times in microseconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -56,7 +56,8 @@ static uint64_t histogram[BUCKETS];
 static char buffer[CARRY_BYTES + READ_BYTES];
 static uint64_t published_ns;
 static size_t mark_size;
-static long sent;
+static uint64_t last_answer_ns;
+static long sent, answered;
 
 static void fail(const char *format, ...) {
     va_list arguments;
@@ -208,6 +209,8 @@ static size_t read_replies(struct connection *c, char *data, size_t size) {
         if (data[used + 9] != '2' && !refused++) fprintf(stderr, "refused: %.100s\n", data + used);
         used += whole;
         c->busy--;
+        answered++;
+        last_answer_ns = now_ns;
     }
     return used;
 }
@@ -352,7 +355,7 @@ static uint64_t publish_due(uint64_t start_ns) {
 
 static int is_over(uint64_t start_ns) {
     uint64_t now = clock_ns(), active_ns = last_delivery_ns > published_ns ? last_delivery_ns : published_ns;
-    if (given.events && sent >= given.events && delivered >= expected) return 1;
+    if (given.events && answered >= given.events && delivered >= expected) return 1;
     if (now - start_ns < given.hold_s * 1e9) return 0;
     return now > active_ns && now - active_ns > given.quiet_s * 1e9;
 }
@@ -382,16 +385,19 @@ int main(int count, char **words) {
     struct usage after = usage_of(given.server);
     struct rusage own;
     getrusage(RUSAGE_SELF, &own);
+    double answering_s = answered ? (last_answer_ns - start_ns) / 1e9 : 0;
     double took_s = (last_delivery_ns - start_ns) / 1e9;
     printf("{\"watchers\":%d,\"events\":%ld,\"expected\":%lu,\"delivered\":%lu,\"disordered\":%lu,\"refused\":%lu,"
            "\"dropped\":%d,\"took_s\":%.4f,\"per_s\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,"
            "\"cpu_s\":%.2f,\"cpu_us_each\":%.3f,\"client_cpu_s\":%.2f,\"bytes_each\":%.0f,\"connect_s\":%.3f,"
-           "\"before_kb\":%ld,\"idle_kb\":%ld,\"after_kb\":%ld,\"kb_each\":%.2f}\n",
+           "\"before_kb\":%ld,\"idle_kb\":%ld,\"after_kb\":%ld,\"kb_each\":%.2f,"
+           "\"answers_per_s\":%.1f}\n",
            given.watchers, sent, expected, delivered, disordered, refused, lost_connections, took_s,
            took_s > 0 ? delivered / took_s : 0, quantile_us(.5), quantile_us(.99), slowest_ns / 1e3,
            after.cpu_s - idle.cpu_s, delivered ? (after.cpu_s - idle.cpu_s) * 1e6 / delivered : 0,
            own.ru_utime.tv_sec + own.ru_stime.tv_sec + (own.ru_utime.tv_usec + own.ru_stime.tv_usec) / 1e6,
            delivered ? (double)received_bytes / delivered : 0, connect_s, before.resident_kb, idle.resident_kb,
-           after.resident_kb, (double)(idle.resident_kb - before.resident_kb) / given.watchers);
+           after.resident_kb, given.watchers ? (double)(idle.resident_kb - before.resident_kb) / given.watchers : 0,
+           answering_s > 0 ? answered / answering_s : 0);
     return 0;
 }
