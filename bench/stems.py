@@ -43,7 +43,7 @@ WORKER = """
 import json, resource, sys
 from pathlib import Path
 from progresshub.jobs.functions import Context
-from progresshub.jobs.sound import take_apart
+from progresshub.jobs.sound.song import take_apart
 from progresshub.report import Reporter
 
 folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
