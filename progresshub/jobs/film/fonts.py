@@ -21,6 +21,8 @@ MONO = "JetBrains Mono,Fira Code,Noto Sans Mono,Source Code Pro,DejaVu Sans Mono
 EMOJI = "Noto Color Emoji,emoji:charset=1f600"
 FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 USUAL = {"regular": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
+SCRIPTS = {"zh": "zh-cn", "cmn": "zh-cn", "yue": "zh-hk"}
+"""What fontconfig calls languages that are written in more than one way."""
 EMOJI_SIZE = 109
 """The one size that bitmap fonts of emoji have."""
 MATCH_S = 20.0
@@ -43,7 +45,7 @@ class Fonts:
     """The fonts for text in one language; `family` goes before all others."""
 
     def __init__(self, language: str, family: str = "") -> None:
-        self._language = language
+        self._language = SCRIPTS.get(language, language)
         self._family = f"{family}," if family else ""
         self._faces: dict[tuple[Weight, str], Face] = {}
         self._asked: set[tuple[Weight, int]] = set()
