@@ -249,6 +249,24 @@ async def test_a_run_that_could_not_be_kept_was_never_there(tmp_path: Path) -> N
     assert rest == [STARTED, COMPLETED, DONE]
 
 
+async def test_a_run_is_told_of_as_soon_as_it_is_kept(tmp_path: Path) -> None:
+    disk = Disk()
+    settings = Generations(heartbeat_s=0.1)
+    async with studio(tmp_path, settings, store=disk) as here, here.client.stream(STREAM) as stream:
+        assert [await said(stream), await said(stream)] == [CONNECTED, WAITING]
+        disk.open_gate.clear()
+        asking = asyncio.create_task(here.asked())
+        await until(lambda: here.hub.last_seq)
+        meanwhile = [await said(stream) for _ in range(2)]
+        disk.open_gate.set()
+        await asking
+        while (first := await said(stream)) == WAITING:
+            continue
+
+    assert meanwhile == [WAITING, WAITING]
+    assert first == STARTED
+
+
 @pytest.mark.parametrize("begun", [False, True])
 async def test_the_servers_end_ends_a_stream_in_good_order(tmp_path: Path, begun: bool) -> None:
     async with studio(tmp_path) as here:
