@@ -20,6 +20,8 @@ FASTEST_BPM = 210.0
 USUAL_BPM = 120.0
 SPREAD_OCTAVES = 0.9
 
+_FEWEST = 4
+_FAINTEST = 0.05
 _TIGHTNESS = 100.0
 _WINDOW_S = 12.0
 _SAME = 0.06
@@ -30,11 +32,11 @@ _SLOWEST_HALVED_BPM = 55.0
 
 
 class Beats(NamedTuple):
-    """`strength` says how much stronger the onsets on the beats are than all moments on average."""
+    """`pulse` says how like itself the song is a beat later: 1 for a clockwork, hardly more than 0 for noise."""
 
     frames: NDArray[np.int64]
     tempo_bpm: float
-    strength: float
+    pulse: float
 
     @property
     def times_s(self) -> NDArray[np.float64]:
@@ -49,9 +51,9 @@ def find(onsets: Onsets) -> Beats | None:
     best = max((_track(line, period) for period in _candidates(line)), key=lambda found: _worth(found, line))
     beats = _levelled(best, line, body)
     frames = _trimmed(beats, line)
-    if len(frames) < 4:
+    if len(frames) < _FEWEST or (pulse := _pulse(line, frames)) < _FAINTEST:
         return None
-    return Beats(frames, tempo_of(seconds(frames)), float(line[frames].mean() / (line.mean() + 1e-9)))
+    return Beats(frames, tempo_of(seconds(frames)), pulse)
 
 
 def tempo_of(times_s: NDArray[np.float64]) -> float:
@@ -95,6 +97,10 @@ def _correlation(line: Line) -> NDArray[np.float64]:
     return fair
 
 
+def _pulse(line: Line, beats: NDArray[np.int64]) -> float:
+    return float(np.clip(_correlation(line)[round(float(np.median(np.diff(beats))))], 0, 1))
+
+
 def _usual(periods: NDArray[np.int64]) -> NDArray[np.float64]:
     """How usual a tempo is: people tap near 120, whatever the metre."""
     octaves = np.log2(60 * FRAMES_PER_S / periods / USUAL_BPM)
@@ -106,7 +112,7 @@ def _between(line: NDArray[np.float64], peak: int) -> float:
     """The place of a peak between the frames, by the parabola through it and its neighbours."""
     left, middle, right = line[peak - 1 : peak + 2]
     bend = left - 2 * middle + right
-    return peak + (0.5 * (left - right) / bend if bend < 0 else 0.0)
+    return peak + (float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5)) if bend < 0 else 0.0)
 
 
 def _track(line: Line, period: float) -> NDArray[np.int64]:
@@ -131,7 +137,7 @@ def _track(line: Line, period: float) -> NDArray[np.int64]:
 
 def _worth(beats: NDArray[np.int64], line: Line) -> float:
     """What speaks for these beats: strong onsets on them, few between them, and a usual tempo."""
-    if len(beats) < 4:
+    if len(beats) < _FEWEST:
         return 0.0
     period = float(np.median(np.diff(beats)))
     on = float(line[beats].mean())

@@ -17,7 +17,8 @@ from progresshub.jobs.sound.onsets import Onsets
 
 BARS = (4, 3)
 FEWEST_BARS = 3
-_CLEARLY = 0.25
+_CLEARLY = 0.1
+_CLEAR_PULSE = 0.8
 
 
 class Metre(NamedTuple):
@@ -31,9 +32,10 @@ class Metre(NamedTuple):
         return f"{self.beats_a_bar}/4"
 
 
-def metre_of(beats: Beats, onsets: Onsets) -> Metre:
-    """Four beats a bar, unless three explain the accents clearly better."""
-    accents = _accents(beats, onsets)
+def metre_of(beats: Beats, onsets: Onsets, drums: Onsets) -> Metre:
+    """Four beats a bar, unless three explain the accents clearly better; `drums` are the song's alone, if they can be
+    had, else the song's."""
+    accents = _accents(beats, onsets, drums)
     if len(accents) < FEWEST_BARS * max(BARS):
         return Metre(4, 0)
     length = 3 if _likeness(accents, 3) > _likeness(accents, 4) + _CLEARLY else 4
@@ -48,14 +50,14 @@ def regularity(beats: Beats) -> float:
 
 
 def confidence(beats: Beats) -> float:
-    """From 0 to 1: how far the onsets on the beats stand out, and how regular these are."""
-    outstanding = np.clip((beats.strength - 1) / 3, 0, 1)
-    return float(np.sqrt(outstanding * regularity(beats)))
+    """From 0 to 1: how clear the pulse is, and how regular the beats are."""
+    return min(1.0, beats.pulse / _CLEAR_PULSE) * regularity(beats)
 
 
-def _accents(beats: Beats, onsets: Onsets) -> NDArray[np.float64]:
+def _accents(beats: Beats, onsets: Onsets, drums: Onsets) -> NDArray[np.float64]:
     """How much each beat sounds like the first of a bar: a bass drum, and another chord than before."""
-    kick = ndimage.maximum_filter1d(onsets.kick, 5)[beats.frames].astype(np.float64)
+    strikes = ndimage.maximum_filter1d(drums.kick, 5)
+    kick = strikes[np.minimum(beats.frames, len(strikes) - 1)].astype(np.float64)
     edges = np.append(beats.frames, len(onsets.tone))
     chords = np.array([onsets.tone[start:end].mean(axis=0) for start, end in pairwise(edges)])
     chords /= np.linalg.norm(chords, axis=1, keepdims=True) + 1e-9

@@ -92,7 +92,7 @@ def take_apart(ctx: Context, song: Mapping[str, Any], settings: Mapping[str, Any
         info = _validate(work)
         separation = _separate(work, info)
         transcription = _transcribe(work, info, separation)
-        beats = _find_beats(work, info)
+        beats = _find_beats(work, info, separation)
     except Unfit as unfit:
         ctx.fail(str(unfit), unfit.retry, unfit.error_type)
     result = SongResult(
@@ -177,13 +177,14 @@ def _transcribe(work: Work, info: FileInfo, separation: Separation) -> Transcrip
     return done
 
 
-def _find_beats(work: Work, info: FileInfo) -> Beats:
+def _find_beats(work: Work, info: FileInfo, separation: Separation) -> Beats:
     with work.step("beat_analysis") as step:
         if reason := _why_skipped(work, "beat_analysis"):
             step.skip(reason)
             return Beats(skipped=True, reason=reason)
         try:
-            found = rhythm.rhythm_of(work.path, info, work.tell)
+            drums = work.ctx.directory / separation.drums if separation.drums else None
+            found = rhythm.rhythm_of(work.path, drums, info, work.tell)
         except Unheard as unheard:
             step.fail(str(unheard))
             return Beats(error=str(unheard))
