@@ -38,7 +38,7 @@ class NewTask {
   #fields = h("div", {});
   #refusal = h("p", { class: "refusal", role: "alert" });
   #bar = h("progress", { hidden: true, max: 1, "aria-label": "Upload" });
-  #send = h("button", { class: "button main", text: "Start" });
+  #send = h("button", { class: "button main", text: "Start", disabled: true });
   #form;
 
   constructor(root, query) {
@@ -75,6 +75,7 @@ class NewTask {
     this.#more.parts.queue.control.setAttribute("list", "queues");
     this.#choices.append(...this.#types.map((type) => this.#choiceOf(type)));
     this.prefill(query);
+    this.#send.disabled = false;
   }
 
   /** What the address says, and what was dropped onto the page. */
