@@ -47,6 +47,23 @@ async def test_a_token_lets_somebody_in_and_logging_out_ends_it(tmp_path, visito
         await expect(tab.locator("#link")).to_have_text("Logged out")
 
 
+async def test_all_tabs_are_let_in_and_out_together(tmp_path, visitor):
+    async with serving(tmp_path, file=closed(tmp_path)) as server:
+        tabs = [await visitor.tab(f"{server.url}/") for _ in range(2)]
+        for tab in tabs:
+            await expect(tab.get_by_role("heading", name="Log in")).to_be_visible()
+
+        await tabs[1].get_by_label("Token or code").fill("look")
+        await tabs[1].keyboard.press("Enter")
+        for tab in tabs:
+            await expect(tab.locator("#link")).to_have_text("Live")
+            await expect(tab.locator(".summary")).to_be_visible()
+
+        await tabs[1].get_by_role("button", name="Log out").click()
+        for tab in tabs:
+            await expect(tab.get_by_role("heading", name="Log in")).to_be_visible()
+
+
 async def test_the_address_that_the_server_shows_logs_in_once(tmp_path, visitor, browser):
     async with serving(tmp_path, file=closed(tmp_path)) as server:
         tab = await visitor.tab(server.login_url)

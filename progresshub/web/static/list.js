@@ -39,7 +39,7 @@ class List {
   #summary = makeSummary();
   #lines = h("ul", { class: "lines", role: "list" });
   #empty = h("p", { class: "empty" });
-  #more = h("p", { class: "soft more" });
+  #more = h("p", { class: "soft older" });
   #chosen = h("div", { class: "chosen", role: "region", "aria-label": "Selected tasks" });
   #scroller;
   #endings;

@@ -36,7 +36,7 @@ export class LogView {
     this.#finder = new Finder(this.#lines, () => this.#whole(), (line) => this.#reach(line));
     const name = `task-${id.slice(0, 8)}.log`;
     this.element = h(
-      "section", { class: "card log", "aria-labelledby": "log-title" },
+      "section", { class: "card log", id: "log", "aria-labelledby": "log-title" },
       h(
         "div", { class: "bar-of-tools" },
         h("h2", { id: "log-title", text: "Log" }), this.#size, this.#finder.element, this.#follow,

@@ -13,18 +13,13 @@ const PAGE = 1_000;
 const UNHEARD_MS = 1_000;
 const BEHIND_MS = 5_000;
 
-/** Keeps the store up to date until the page is left. */
-export function startStream(store) {
-  const stream = new Stream(store);
-  stream.start();
-  return stream;
-}
-
-class Stream {
+/** Keeps the store up to date, from `start` until the page is left. */
+export class Stream {
   #store;
   #channel = new BroadcastChannel(NAME);
   #feed = null;
   #since = "";
+  #started = false;
   #leads = false;
   #filling = null;
 
@@ -34,6 +29,8 @@ class Stream {
   }
 
   start() {
+    if (this.#started) return;
+    this.#started = true;
     if (navigator.locks) {
       navigator.locks.request(NAME, () => this.#lead());
       this.#channel.postMessage({ ask: true });
@@ -44,8 +41,14 @@ class Stream {
     this.#alone();
   }
 
-  /** After a login: begin anew with what may be seen now. */
+  /** After a login or logout: begin anew with what may be seen now, in all tabs. */
   restart() {
+    this.#channel.postMessage({ again: true });
+    this.#again();
+  }
+
+  #again() {
+    if (!this.#started) return;
     this.#since = "";
     if (this.#feed) {
       this.#feed.close();
@@ -79,9 +82,14 @@ class Stream {
     });
   }
 
-  #told({ ask, name, data, id, link }) {
-    if (ask) {
+  #told({ ask, again, name, data, id, link }) {
+    if (!this.#started) {
+      if (again) this.#store.dispatchEvent(new Event("session"));
+    } else if (ask) {
       if (this.#leads) this.#channel.postMessage({ link: this.#store.link });
+    } else if (again) {
+      this.#again();
+      this.#store.dispatchEvent(new Event("session"));
     } else if (link) {
       this.#store.setLink(link);
       if (!this.#filling) this.#fill();

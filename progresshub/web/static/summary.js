@@ -32,7 +32,7 @@ export function makeSummary() {
     { class: "summary", "aria-label": "Overview" },
     figures.element,
     h("div", { class: "controls" }, h("nav", { class: "chips", "aria-label": "States" }, ...chips.map((chip) => chip.element)),
-      h("div", { class: "fields" }, kind.element, queue.element, search)),
+      h("div", { class: "sieve" }, kind.element, queue.element, search)),
   );
   const show = (now, { tallies, kinds, queues }) => {
     filter = now;

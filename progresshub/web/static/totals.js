@@ -77,8 +77,9 @@ export function claimTitle() {
 function showTitle({ active, waiting, percent: value }, link) {
   if (document.title !== ours) return;
   const busy = active + waiting > 0;
-  const figures = busy ? `${[value === null ? "" : percent(value), `${active} active`].filter(Boolean).join(" · ")} · ` : "";
-  ours = `${link === "offline" ? "⚠ " : ""}${figures}${NAME}`;
+  const count = active ? `${active} active` : `${waiting} waiting`;
+  const figures = busy ? [percent(value), count] : [];
+  ours = `${link === "offline" ? "⚠ " : ""}${[...figures, NAME].filter(Boolean).join(" · ")}`;
   if (document.title !== ours) document.title = ours;
 }
 
