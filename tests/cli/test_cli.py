@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -31,6 +32,22 @@ async def test_settings_are_shown_with_where_they_came_from(tmp_path: Path) -> N
     shown = {line.split()[0]: line for line in out.splitlines() if line}
     assert "3" in shown["server.port"]
     assert "mine.toml" in shown["scheduler.slots"]
+
+
+async def test_settings_are_shown_to_programs(tmp_path: Path) -> None:
+    code, out, _ = await run("config", "--json", "--set", "server.port=3", "--set", f"server.data_dir={tmp_path}")
+
+    assert code == 0
+    shown = json.loads(out)
+    assert shown["server.port"] == {"value": 3, "source": "--set"}
+    assert shown["server.listen"] == {"value": [], "source": "default"}
+
+
+async def test_a_word_that_is_no_verb_is_not_understood() -> None:
+    code, out, err = await run("lss")
+
+    assert (code, out) == (2, "")
+    assert "invalid choice: 'lss'" in err
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -278,6 +279,22 @@ async def test_a_watch_goes_on_when_a_killed_server_is_started_again(tmp_path: P
     assert links[0] is True
     assert links[-1] is True
     assert False in links
+
+
+async def test_a_log_goes_on_where_it_was_when_the_server_is_back(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with process(data) as server, AsyncClient(data=data) as client:
+        argv = [sys.executable, "-c", "import time; print('begun', flush=True); time.sleep(600)"]
+        task_id = await client.submit("command", {"argv": argv}, max_retries=0)
+
+        async with asyncio.timeout(2 * PATIENCE_S), aclosing(client.logs(task_id, follow=True)) as chunks:
+            first = await anext(chunks)
+            server.kill()
+            await server.gone()
+            async with process(data):
+                rest = b"".join([chunk async for chunk in chunks])
+
+    assert (first, rest) == (b"begun\n", b"")
 
 
 async def test_a_watch_is_given_up_when_the_server_stays_away(tmp_path: Path) -> None:
