@@ -17,12 +17,14 @@ from pathlib import Path
 from bench import environment, machine
 from bench.contest import Table
 from bench.effort import FULL, QUICK, Effort, tell
-from bench.scenarios import fanout, polling, work
+from bench.scenarios import fanout, growth, polling, start, work
 
 SCENARIOS: dict[str, Callable[[Effort], Awaitable[list[Table]]]] = {
     "fanout": fanout.run,
     "polling": polling.run,
     "work": work.run,
+    "start": start.run,
+    "growth": growth.run,
 }
 
 
