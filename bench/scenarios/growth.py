@@ -18,7 +18,7 @@ from bench.contestants import ours
 from bench.effort import Effort
 from bench.hub import Hub, hub
 from bench.load import load
-from bench.machine import SERVER_CORE, resident_bytes
+from bench.machine import resident_bytes
 from bench.scenarios.work import working
 from bench.spine import fill
 
@@ -41,11 +41,11 @@ EXPONENT = "exponent"
 async def run(effort: Effort) -> list[Table]:
     sizes = [10**power for power in (range(3, 7) if effort.scale >= 1 else range(3, 6))]
     return [
-        await _table("history", "Tasks in the store", BY_HISTORY, sizes, _with_history, effort),
+        await _table("history", "Tasks in the store", BY_HISTORY, sizes, _with_history, effort=effort),
         await _table(
-            "watchers", "Watchers of one task", BY_WATCHERS, (1, 10, 100, 1_000, 5_000), _with_watchers, effort
+            "watchers", "Watchers of one task", BY_WATCHERS, (1, 10, 100, 1_000, 5_000), _with_watchers, effort=effort
         ),
-        await _table("jobs", "Tasks that run at once", BY_JOBS, (1, 4, 16, 64), _with_jobs, effort),
+        await _table("jobs", "Tasks that run at once", BY_JOBS, (1, 4, 16, 64), _with_jobs, effort=effort),
     ]
 
 
@@ -55,6 +55,7 @@ async def _table(
     units: Mapping[str, Unit],
     sizes: tuple[int, ...] | list[int],
     measure: Callable[[int, Effort], Awaitable[dict[str, float]]],
+    *,
     effort: Effort,
 ) -> Table:
     table = Table(name=f"growth/{name}", about=about, units=units)
@@ -83,7 +84,7 @@ async def _with_history(size: int, effort: Effort) -> dict[str, float]:
 async def _asked(server: Hub) -> dict[str, float]:
     task = {"type": "demo", "payload": {}}
     first = await server.get("/api/v1/tasks?limit=50")
-    old = first["tasks"][-1]["task_id"]
+    old = first["tasks"][-1]["id"]
     middle = str(int(first["next_cursor"]) // 2)
     return {
         "submit_ms": await _median_ms(lambda: server.post("/api/v1/tasks", task)),

@@ -64,7 +64,7 @@ async def _first_bytes_s(film: str, folder: str) -> float:
     begun_s = time.perf_counter()
     process = await asyncio.create_subprocess_exec(sys.executable, *words)
     while not any(file.stat().st_size for file in Path(folder).iterdir()) and process.returncode is None:
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)  # a file system tells nobody
     took_s = time.perf_counter() - begun_s
     await process.wait()
     return took_s
