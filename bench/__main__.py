@@ -13,16 +13,19 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from bench import environment, machine
 from bench.contest import Table
 from bench.effort import FULL, QUICK, Effort, tell
-from bench.scenarios import fanout, polling, work
+from bench.scenarios import fanout, growth, polling, start, work
 
 SCENARIOS: dict[str, Callable[[Effort], Awaitable[list[Table]]]] = {
     "fanout": fanout.run,
     "polling": polling.run,
     "work": work.run,
+    "start": start.run,
+    "growth": growth.run,
 }
 
 
@@ -33,22 +36,28 @@ def main() -> None:
     for missing in environment.prepare():
         tell(f"MISSING: {missing}")
     tell(f"environment ready; load average {Path('/proc/loadavg').read_text().split()[0]}")
-    tables = asyncio.run(_run(given.only or list(SCENARIOS), effort))
-    text = "\n".join(line for table in tables for line in table.lines())
-    print(text)
-    document = {
+    asyncio.run(_run(given.only or list(SCENARIOS), effort, given.json))
+    tell(f"figures in {given.json}")
+
+
+async def _run(names: list[str], effort: Effort, path: Path) -> None:
+    """Each scenario's tables are shown, and kept with those before, as soon as they are there."""
+    tables: list[Table] = []
+    for name in names:
+        new = await SCENARIOS[name](effort)
+        print("\n".join(line for table in new for line in table.lines()), flush=True)
+        tables += new
+        path.write_text(json.dumps(_document(tables, effort), indent=1) + "\n")
+
+
+def _document(tables: list[Table], effort: Effort) -> dict[str, Any]:
+    return {
         "at_s": int(time.time()),
         "machine": machine.description(),
         "rounds": effort.rounds,
         "scale": effort.scale,
         "scenarios": [table.as_json() for table in tables],
     }
-    given.json.write_text(json.dumps(document, indent=1) + "\n")
-    tell(f"figures in {given.json}")
-
-
-async def _run(names: list[str], effort: Effort) -> list[Table]:
-    return [table for name in names for table in await SCENARIOS[name](effort)]
 
 
 def _arguments() -> argparse.Namespace:

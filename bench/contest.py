@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
+
 OURS = "progresshub"
 Figures = Mapping[str, float]
 Measure = Callable[[], Awaitable[Figures]]
@@ -88,7 +90,7 @@ async def contest(table: Table, measures: Mapping[str, Measure], rounds: int, te
             tell(f"{table.name}: {name}, round {number + 1} of {rounds}")
             try:
                 seen[name].append(await measure())
-            except (OSError, RuntimeError, TimeoutError) as error:
+            except (aiohttp.ClientError, LookupError, OSError, RuntimeError, TimeoutError, ValueError) as error:
                 out.add(name)
                 table.notes[name] = " ".join(f"failed: {error or type(error).__name__}".split())[:200]
                 tell(f"{table.name}: {name} {table.notes[name]}")

@@ -6,6 +6,7 @@ the hub, the bus and a dialect, and comes out as some 300 bytes.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from bench.environment import NATIVE, NCHAN, NODE_MODULES, PYTHON, installed, program
 from bench.hub import hub
-from bench.machine import SERVER_CORE, family, free_port, running
+from bench.machine import CLIENT_CORE, SERVER_CORE, family, free_port, running
 
 PEERS = Path(__file__).parent / "peers"
 EVENT = (
@@ -23,6 +24,9 @@ EVENT = (
     '"file":"a-film-of-some-length.mp4","at":"ts=@t"}'
 )
 REPORT = '{"current":@n,"total":100000000,"unit":"bytes","stage":"downloading","metadata":{"at":"ts=@t"}}'
+REPORTING_S = 5
+REPORTS_PER_S = 300
+STARTING_S = 2.0
 PROGRESS_WS = '"type":"progress"'
 ROOM = "streams.high_water_bytes=1000000000"
 """Nobody counts as slow, so no progress is conflated: each must arrive."""
@@ -38,6 +42,7 @@ class Target:
     body: str = EVENT
     ws: bool = False
     mark: str = "ts="
+    go: str = ""
 
 
 Start = Callable[[int], AbstractAsyncContextManager[Target]]
@@ -67,6 +72,20 @@ def ours(*, ws: bool = False, settings: tuple[str, ...] = (ROOM,)) -> Start:
             yield Target(port=server.port, pid=server.pid, topics=paths, body=REPORT, ws=ws, mark=mark)
 
     return start
+
+
+@asynccontextmanager
+async def children(topics: int) -> AsyncIterator[Target]:
+    """Ours, with each task a process of its own that reports over PROGRESSHUB_FD once the go file is there."""
+    with TemporaryDirectory(prefix="bench-go-") as folder:
+        words = (NATIVE / "report", f"{folder}/go", REPORTING_S, REPORTS_PER_S, CLIENT_CORE)
+        argv = json.dumps([str(word) for word in words])
+        slots = (f"scheduler.slots={topics}", f"commands.reports.argv={argv}")
+        async with hub("server.max_connections=20000", ROOM, *slots, core=SERVER_CORE) as server:
+            ids = [await server.submit("command", {"name": "reports"}) for _ in range(topics)]
+            await asyncio.sleep(STARTING_S)
+            paths = [(f"/api/v1/tasks/{one}/progress/stream", "-") for one in ids]
+            yield Target(port=server.port, pid=server.pid, topics=paths, go=f"{folder}/go")
 
 
 def _execution(task_id: str) -> str:

@@ -21,9 +21,9 @@ NATIVE = HOME / "native"
 SOURCES = Path(__file__).parent / "native"
 
 PACKAGES = (
-    "aiohttp", "aiohttp-sse", "arq", "celery<5.6", "dramatiq", "fastapi", "huey", "kombu<5.6", "orjson", "procrastinate",
-    "psycopg[binary,pool]", "python-socketio", "redis", "rq", "saq[redis,postgres]", "sse-starlette", "starlette",
-    "uvicorn[standard]",
+    "aiohttp", "aiohttp-sse", "arq", "celery<5.6", "dramatiq", "fastapi", "huey", "kombu<5.6", "orjson",
+    "procrastinate", "psycopg[binary,pool]", "python-socketio", "redis", "rq", "saq[redis,postgres]", "sse-starlette",
+    "starlette", "uvicorn[standard]",
 )  # fmt: skip
 NODE_PACKAGES = ("bullmq", "ioredis", "ws")
 PROGRAMS = {

@@ -26,6 +26,7 @@ async def load(target: Target, **options: float | bool) -> dict[str, float]:
             *("taskset", "-c", str(CLIENT_CORE), str(NATIVE / "load"), "--port", str(target.port)),
             *("--topics", topics.name, "--body", target.body, "--server", str(target.pid), "--mark", target.mark),
             *(["--ws"] if target.ws else []),
+            *(["--go", target.go] if target.go else []),
             *words,
         ]
         process = await asyncio.create_subprocess_exec(

@@ -5,11 +5,12 @@
  * none through, --mark names what a delivery shows, and its time counts from the latest publish.
  *
  *   load --port P --topics FILE [--watchers N] [--ws] [--events E] [--rate PER_S] [--in-flight X] [--body TEMPLATE]
- *        [--hold S] [--dead N] [--server PID] [--quiet S] [--connect-only] [--mark TEXT]
+ *        [--hold S] [--dead N] [--server PID] [--quiet S] [--connect-only] [--mark TEXT] [--go FILE]
  *
  * FILE has a line for each topic: the path to watch, a blank, and the path to POST to (or "-"). Watcher i sees topic
  * i modulo their number. In TEMPLATE @t becomes the time and @n the number of the event. Without --events nothing is
- * published: deliveries are counted until they cease, --hold S seconds after the start at the earliest. The first
+ * published: deliveries are counted from the first until they cease, --hold S seconds after the start at the
+ * earliest; --go makes that file when all are connected. The first
  * --dead watchers never read again once they are connected. With --watchers 0 it only publishes. One line of JSON comes out; times in microseconds. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -45,13 +46,13 @@ static struct {
     int port, watchers, ws, in_flight, dead, connect_only, server;
     long events;
     double rate, hold_s, quiet_s;
-    const char *topics, *body, *mark;
+    const char *topics, *body, *mark, *go;
 } given = {.mark = "ts=", .watchers = 1, .in_flight = 1, .quiet_s = 3, .body = "{\"message\":\"ts=@t\"}"};
 
 static struct topic topics[MOST_TOPICS];
 static int topic_count, epoll, ready, lost_connections;
 static struct connection *watchers, *publishers;
-static uint64_t now_ns, delivered, expected, disordered, refused, last_delivery_ns, received_bytes, slowest_ns;
+static uint64_t now_ns, delivered, expected, disordered, refused, first_delivery_ns, last_delivery_ns, received_bytes, slowest_ns;
 static uint64_t histogram[BUCKETS];
 static char buffer[CARRY_BYTES + READ_BYTES];
 static uint64_t published_ns;
@@ -161,6 +162,7 @@ static void take(struct connection *c, const char *text, size_t size) {
     c->last = then_ns;
     delivered++;
     last_delivery_ns = now_ns;
+    if (!first_delivery_ns) first_delivery_ns = now_ns;
     histogram[bucket_of(took_ns)]++;
     if (took_ns > slowest_ns) slowest_ns = took_ns;
 }
@@ -295,12 +297,12 @@ static void read_topics(void) {
 }
 
 static void read_options(int count, char **words) {
-    enum { PORT, TOPICS, WATCHERS, WS, EVENTS, RATE, IN_FLIGHT, BODY, HOLD, DEAD, SERVER, QUIET, CONNECT_ONLY, MARK };
+    enum { PORT, TOPICS, WATCHERS, WS, EVENTS, RATE, IN_FLIGHT, BODY, HOLD, DEAD, SERVER, QUIET, CONNECT_ONLY, MARK, GO };
     static const struct option known[] = {
         {"port", 1, 0, PORT}, {"topics", 1, 0, TOPICS}, {"watchers", 1, 0, WATCHERS}, {"ws", 0, 0, WS},
         {"events", 1, 0, EVENTS}, {"rate", 1, 0, RATE}, {"in-flight", 1, 0, IN_FLIGHT}, {"body", 1, 0, BODY},
         {"hold", 1, 0, HOLD}, {"dead", 1, 0, DEAD}, {"server", 1, 0, SERVER}, {"quiet", 1, 0, QUIET},
-        {"connect-only", 0, 0, CONNECT_ONLY}, {"mark", 1, 0, MARK}, {0}};
+        {"connect-only", 0, 0, CONNECT_ONLY}, {"mark", 1, 0, MARK}, {"go", 1, 0, GO}, {0}};
     for (int option; (option = getopt_long(count, words, "", known, NULL)) >= 0;) switch (option) {
         case PORT: given.port = atoi(optarg); break;
         case TOPICS: given.topics = optarg; break;
@@ -314,6 +316,7 @@ static void read_options(int count, char **words) {
         case DEAD: given.dead = atoi(optarg); break;
         case SERVER: given.server = atoi(optarg); break;
         case QUIET: given.quiet_s = atof(optarg); break;
+        case GO: given.go = optarg; break;
         case MARK: given.mark = optarg; break;
         case CONNECT_ONLY: given.connect_only = 1; break;
         default: fail("see the head of load.c");
@@ -377,8 +380,9 @@ int main(int count, char **words) {
     settle(500000000);
     for (int i = 0; i < given.dead; i++) epoll_ctl(epoll, EPOLL_CTL_DEL, watchers[i].fd, NULL);
     struct usage idle = usage_of(given.server);
-    delivered = disordered = slowest_ns = received_bytes = 0;
+    delivered = disordered = slowest_ns = received_bytes = first_delivery_ns = 0;
     memset(histogram, 0, sizeof histogram);
+    if (given.go && !(given.go[0] && fopen(given.go, "w"))) fail("%s: %s", given.go, strerror(errno));
     uint64_t start_ns = clock_ns();
     last_delivery_ns = published_ns = start_ns;
     while (!given.connect_only && !is_over(start_ns)) look(publish_due(start_ns));
@@ -386,6 +390,7 @@ int main(int count, char **words) {
     struct rusage own;
     getrusage(RUSAGE_SELF, &own);
     double answering_s = answered ? (last_answer_ns - start_ns) / 1e9 : 0;
+    if (!given.events && first_delivery_ns) start_ns = first_delivery_ns;
     double took_s = (last_delivery_ns - start_ns) / 1e9;
     printf("{\"watchers\":%d,\"events\":%ld,\"expected\":%lu,\"delivered\":%lu,\"disordered\":%lu,\"refused\":%lu,"
            "\"dropped\":%d,\"took_s\":%.4f,\"per_s\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,\"max_us\":%.1f,"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bench.contest import Figures, Measure, Table, Unit, contest
-from bench.contestants import Contestant, contestants
+from bench.contest import OURS, Figures, Measure, Table, Unit, contest
+from bench.contestants import REPORTING_S, Contestant, children, contestants, ours
 from bench.effort import Effort
 from bench.load import load
 
@@ -33,7 +33,10 @@ async def run(effort: Effort) -> list[Table]:
                 table.notes[one.name] = one.missing
         measures = {one.name: measured(one) for one in taking_part if not one.missing}
         tables.append(await contest(table, measures, effort.rounds, effort.tell))
-    return tables
+    alone: dict[str, tuple[Table, dict[str, Measure]]] = {}
+    for name, about, units, who, measure in _alone():
+        alone.setdefault(name, (_table(name, about, units), {}))[1][who] = measure
+    return [*tables, *[await contest(table, given, effort.rounds, effort.tell) for table, given in alone.values()]]
 
 
 def _scenarios(effort: Effort) -> Iterable[tuple[Table, Load]]:
@@ -52,6 +55,33 @@ def _scenarios(effort: Effort) -> Iterable[tuple[Table, Load]]:
     )
     yield _table("latency", "1 task → 1 watcher, 50 reports/s", lag), _paced(effort, watchers=1, per_s=50)
     yield _table("idle", "10,000 watchers of 100 tasks, nothing happens", crowd), _idle(10_000)
+
+
+def _alone() -> Iterable[tuple[str, str, dict[str, Unit], str, Measure]]:
+    """What only ours does, or only ours is asked for."""
+    flow = {"per_s": RATE, "cpu_us": CPU, "p50_ms": P50}
+    memory = {"p50_ms": P50, "cpu_us": CPU, "grown_mb": Unit(about="MB more at the end", better="less", digits=1)}
+    about = "100 tasks × 10 watchers, 30,000 reports/s from child processes over PROGRESSHUB_FD"
+    yield "children", about, flow, OURS, _from_children
+    about = "1 task → 1,000 watchers, 200 reports/s"
+    yield "dead", about, memory, "all read", _with_dead(0)
+    yield "dead", about, memory, "100 stopped dead", _with_dead(100)
+
+
+async def _from_children() -> Figures:
+    async with children(100) as target:
+        told = await load(target, watchers=WATCHERS, hold=REPORTING_S)
+        return {"per_s": told["per_s"], "cpu_us": told["cpu_us_each"], "p50_ms": told["p50_us"] / 1000}
+
+
+def _with_dead(dead: int) -> Measure:
+    async def measure() -> Figures:
+        async with ours(settings=())(1) as target:
+            told = await load(target, watchers=WATCHERS, dead=dead, events=2_000, rate=200, in_flight=4)
+            grown_mb = (told["after_kb"] - told["idle_kb"]) / 1000
+            return {"p50_ms": told["p50_us"] / 1000, "cpu_us": told["cpu_us_each"], "grown_mb": grown_mb}
+
+    return measure
 
 
 def _table(name: str, about: str, units: dict[str, Unit]) -> Table:

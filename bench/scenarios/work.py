@@ -167,17 +167,17 @@ async def _ours(effort: Effort) -> Figures:
             **await _submits(server, many, "flight", in_flight=IN_FLIGHT),
             **await _bulk(server),
         }
-    async with _working() as server:
-        await _done(server, "nothing", {}, SLOTS * 4)
-        done = await _done(server, "nothing", {}, many)
+    async with working() as server:
+        await server.done("nothing", {}, SLOTS * 4)
+        done = await server.done("nothing", {}, many)
         return {**figures, **done, "latency_ms": await _latency_ms(server, "nothing", {})}
 
 
 async def _programs(effort: Effort) -> Figures:
-    async with _working() as server:
+    async with working() as server:
         payload = {"name": "true"}
-        await _done(server, "command", payload, 50)
-        done = await _done(server, "command", payload, effort.many(2_000, least=200))
+        await server.done("command", payload, 50)
+        done = await server.done("command", payload, effort.many(2_000, least=200))
         return {**done, "latency_ms": await _latency_ms(server, "command", payload)}
 
 
@@ -186,12 +186,13 @@ def _paused() -> AbstractAsyncContextManager[Hub]:
 
 
 @asynccontextmanager
-async def _working() -> AsyncIterator[Hub]:
+async def working(slots: int = SLOTS) -> AsyncIterator[Hub]:
+    """A server with a function that does nothing and a command that does nothing, and its workers warm."""
     with TemporaryDirectory(prefix="bench-chores-") as folder:
         Path(folder, "chores.py").write_text(CHORES)
         python = (f'python.path=["{folder}"]', 'python.modules=["chores"]')
-        slots = (f"scheduler.slots={SLOTS}", f"warm.idle_workers={SLOTS}")
-        async with hub(*python, *slots, 'commands.true.argv=["/bin/true"]', warm=("python",)) as server:
+        room = (f"scheduler.slots={slots}", f"warm.idle_workers={slots}")
+        async with hub(*python, *room, 'commands.true.argv=["/bin/true"]', warm=("python",)) as server:
             yield server
 
 
@@ -209,21 +210,6 @@ async def _bulk(server: Hub) -> Figures:
     await server.post("/api/v1/tasks/batch", body)
     took_s = time.perf_counter() - begun_s
     return {"bulk_per_s": 10_000 / took_s, "bulk_cpu_us": 100 * (cpu_s(server.pid) - before_s)}
-
-
-async def _done(server: Hub, kind: str, payload: Any, many: int) -> Figures:
-    """From one batch's submit to the last end, as its events tell it."""
-    async with server.client.get(f"{server.url}/api/v1/events/stream", params={"state": "completed"}) as stream:
-        await stream.content.readuntil(b"\n\n")
-        before_s, begun_s = cpu_s(server.pid), time.perf_counter()
-        tasks = [{"type": kind, "payload": payload}] * many
-        await server.post("/api/v1/tasks/batch", {"tasks": tasks})
-        left = many
-        async with asyncio.timeout(LONGEST_S):
-            while left:
-                left -= await stream.content.readline() == b"event: completed\n"
-        took_s = time.perf_counter() - begun_s
-    return {"done_per_s": many / took_s, "done_cpu_us": 1e6 * (cpu_s(server.pid) - before_s) / many}
 
 
 async def _latency_ms(server: Hub, kind: str, payload: Any) -> float:
