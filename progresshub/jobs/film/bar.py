@@ -42,6 +42,7 @@ class Bar:
         self._progress = progress
         self._step = step
         self._part = PARTS["content"]
+        self._stage: str | None = None
         steps({name: part.end - part.start for name, part in PARTS.items()})
 
     def step(self, name: str) -> AbstractContextManager[None]:
@@ -50,9 +51,10 @@ class Bar:
         return self._step(name, self._part.end - self._part.start)
 
     def say(self, share: float, stage: str | None = None, message: str | None = None) -> None:
-        """Tell what share of the step's work is done, 0 to 1, and what is being done now."""
+        """Tell what share of the step's work is done, 0 to 1, and what is being done now if that is something else."""
+        self._stage = stage or self._stage
         part = self._part
         whole = part.first + (part.last - part.first) * min(1.0, max(0.0, share))
         own = 100 * (whole - part.start) / (part.end - part.start)
         # Rounded up, since watchers round down, and a milestone would be one short.
-        self._progress(min(100.0, math.ceil(own * 1e6) / 1e6), stage=stage, message=message)
+        self._progress(min(100.0, math.ceil(own * 1e6) / 1e6), stage=self._stage, message=message)
