@@ -243,8 +243,9 @@ class _Column:
         rtl = is_right_to_left(point.text)
         baseline = self._y + size
         if point.number:
-            indent += 10 * self._scale
             start = (36 * point.level) * self._scale
+            length = measure(point.number, self._setter.style("bold", size))
+            indent = max(indent + 10 * self._scale, start + length + 14 * self._scale)
             x = self._frame.x + self._frame.width - start if rtl else self._frame.x + start
             mark: Mark = Words(x, baseline, point.number, size, "bold", "accent", not rtl)
         else:

@@ -35,6 +35,7 @@ from progresshub.jobs.video import Result, Video
 from progresshub.settings import Video as Settings
 
 WORKSHOP = ".film"
+MOST_UNSHOWN = 40
 SIDE_FILES = ("content.json", "script.json", "subtitles.vtt", "subtitles.srt")
 
 Lines = list[tuple[Line, ...]]
@@ -46,7 +47,11 @@ def make(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, Any]) 
     asked, held = msgspec.convert(request, Video), msgspec.convert(settings, Settings)
     try:
         with _workshop(ctx.directory) as workshop:
-            return _Film(asked, held, bar, ctx.directory, workshop).make()
+            film = _Film(asked, held, bar, ctx.directory, workshop)
+            result = film.make()
+            if film.unshown:
+                ctx.log(f"no font of this machine has {film.unshown}; a box stands in place of each")
+            return result
     except Unfit as error:
         ctx.fail(str(error), retry=error.retry, error_type=error.error_type)
     except OSError as error:
@@ -75,6 +80,7 @@ class _Film:
         self._directory = directory
         self._workshop = workshop
         self._timings_s: dict[str, float] = {}
+        self.unshown = ""
 
     def make(self) -> Result:
         language = _language(self._asked.language)
@@ -163,6 +169,7 @@ class _Film:
                     image.save(path, compress_level=1)
                     views.append(encoding.View(path, wanted[seen]))
             self._bar.say(number / count, message=f"✅ Created {of}")
+        self.unshown = "".join(sorted(fonts.lacking))[:MOST_UNSHOWN]
         return views
 
     def _composition(self, deck: Deck, passages: list[Passage], views: list[encoding.View], language: Language) -> Path:

@@ -194,6 +194,12 @@ def test_a_program_that_fails_is_told_in_its_own_words(tmp_path, monkeypatch):
     assert str(tmp_path) not in made.last["error"]
 
 
+def test_what_no_font_has_is_told_in_the_log(tmp_path, capfd):
+    film(tmp_path, SMALL, content="# \ue999 tea")
+
+    assert "no font of this machine has \ue999;" in capfd.readouterr().out
+
+
 def test_a_full_disk_may_have_room_another_time(tmp_path, monkeypatch):
     def say(voice, text, path):
         raise OSError(28, "No space left on device", path)

@@ -171,6 +171,7 @@ def test_without_any_font_the_slides_can_be_read_still():
     *_, view = Painter(THEMES["light"], bare, 480).views(layout)
 
     assert bare.primary("bold") == fonts.Face()
+    assert bare.lacking == {"茶"}
     assert len(colours(view)) > 20
 
 
