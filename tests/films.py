@@ -93,6 +93,6 @@ def cup(directory: Path, name: str = "cup.png", size: tuple[int, int] = (320, 20
 
 def probe(path: Path) -> dict[str, Any]:
     """What ffprobe finds in a file."""
-    argv = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-show_chapters", "-of", "json", path]
+    argv = ["ffprobe", "-v", "error", "-show_streams", "-show_format", "-show_chapters", "-of", "json", str(path)]
     found: dict[str, Any] = json.loads(subprocess.run(argv, capture_output=True, check=True, timeout=60).stdout)
     return found

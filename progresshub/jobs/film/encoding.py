@@ -18,6 +18,8 @@ LONGEST_STILL_S = 2.0
 KEYFRAME_EVERY = 5
 LAST_S = 0.1
 BITRATE = "64k"
+COLOURS = "bt709"
+"""Said in the file as well, or else some players show other colours than were drawn."""
 
 
 class View(NamedTuple):
@@ -71,7 +73,9 @@ def _argv(reel: Reel, target: Path, duration_s: float, language: str) -> Argumen
     inputs: Arguments = [*local, "-f", "concat", "-i", reel.pictures, *local, "-f", "wav", "-i", reel.track]
     inputs += [*local, "-f", "ffmetadata", "-i", reel.chapters, *local, "-f", "webvtt", "-i", reel.subtitles]
     mapped = ["-map", "0:v", "-map", "1:a", "-map", "3:s", "-map_metadata", "2", "-map_chapters", "2"]
-    picture = ["-c:v", "libx264", "-preset", "veryfast", "-tune", "stillimage", "-crf", "20", "-pix_fmt", "yuv420p"]
+    picture = ["-c:v", "libx264", "-preset", "veryfast", "-tune", "stillimage", "-crf", "20"]
+    picture += ["-vf", f"scale=out_color_matrix={COLOURS}:out_range=tv,format=yuv420p", "-color_range", "tv"]
+    picture += ["-colorspace", COLOURS, "-color_primaries", COLOURS, "-color_trc", COLOURS]
     picture += ["-fps_mode", "vfr", "-g", str(KEYFRAME_EVERY)]
     sound = ["-c:a", "aac", "-aac_coder", "fast", "-b:a", BITRATE, "-metadata:s:a:0", f"language={language}"]
     text = ["-c:s", "mov_text", "-metadata:s:s:0", f"language={language}", "-disposition:s:0", "0"]

@@ -21,9 +21,13 @@ MONO = "JetBrains Mono,Fira Code,Noto Sans Mono,Source Code Pro,DejaVu Sans Mono
 EMOJI = "Noto Color Emoji,emoji:charset=1f600"
 FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
 USUAL = {"regular": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
+SCRIPTS = {"zh": "zh-cn", "cmn": "zh-cn", "yue": "zh-hk"}
+"""What fontconfig calls languages that are written in more than one way."""
 EMOJI_SIZE = 109
 """The one size that bitmap fonts of emoji have."""
 MATCH_S = 20.0
+BLOCK = 128
+"""Characters that a font has together: fontconfig, which is slow, is asked once for so many."""
 NOWHERE = "\U0010fffe"
 
 _STYLES = {"regular": ":weight=80", "bold": ":weight=200", "mono": ":weight=80"}
@@ -41,9 +45,10 @@ class Fonts:
     """The fonts for text in one language; `family` goes before all others."""
 
     def __init__(self, language: str, family: str = "") -> None:
-        self._language = language
+        self._language = SCRIPTS.get(language, language)
         self._family = f"{family}," if family else ""
         self._faces: dict[tuple[Weight, str], Face] = {}
+        self._asked: set[tuple[Weight, int]] = set()
 
     def primary(self, weight: Weight) -> Face:
         families = self._family + SANS if weight != "mono" else MONO
@@ -65,6 +70,9 @@ class Fonts:
         for known in {face for (other, _), face in self._faces.items() if other == weight and not face.emoji}:
             if has(known, sign):
                 return known
+        if (asked := (weight, ord(sign) // BLOCK)) in self._asked:
+            return primary
+        self._asked.add(asked)
         wanted = f"sans-serif{_STYLES[weight]}:lang={self._language}:charset={ord(sign):x}"
         found = _matched(wanted)
         return found if found and has(found, sign) else primary

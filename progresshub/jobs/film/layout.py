@@ -177,7 +177,7 @@ class Setter:
     def _column(self, elements: Sequence[Element], frame: Frame) -> list[list[Mark]]:
         """Text at the largest scale that fits."""
         placed = list[list[Mark]]()
-        for scale in SCALES:
+        for scale in SCALES if elements else ():
             column = _Column(self, frame, scale, GAP * scale)
             placed = [column.add(element) for element in elements]
             if column.used <= frame.height * (ROOMY if scale > 1 else 1.0):

@@ -176,6 +176,7 @@ class _Film:
         reel.chapters.write_text(subtitles.chapters(deck.topic, passages, [slide.title for slide in deck.slides]))
         video = workshop / file_name(deck.topic)
         encoding.encode(reel, video, duration_s=duration_s, language=language.iso, hear=self._bar.say)
+        self._bar.say(1, message="✅ Composed the video")
         return video
 
     def _finished(self, deck: Deck, passages: list[Passage], language: Language, video: Path) -> Result:

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from progresshub.jobs.film.deck import Slide, words
 
 SENTENCE_CHARS = 400
+ALIKE = 0.6
+"""The share of an element's words that a sentence has which speaks of it."""
 
 _FULL_STOPS = "\u3002\uff01\uff1f\u061f\u06d4\u0964"  # of Chinese and Japanese, Arabic, Urdu and Hindi
 _COMMAS = ",;:\u060c\uff0c\uff1b\uff1a\u3001\u2013\u2014"
@@ -19,6 +21,7 @@ _CLOSING = "\"'\u201d\u2019)\\]"
 _ENDS = re.compile(rf"(?<=[.!?\u2026])[{_CLOSING}]*\s+(?=[^\sa-z])|(?<=[{_FULL_STOPS}])\s*")
 _HELD_BACK = re.compile(r"(?:^|[\s(])(?:\w|[Dd]r|[Mm]rs?|[Mm]s|[Pp]rof|[Ss]t|[Nn]o|[Vv]s|[Ff]ig|e\.g|i\.e|z\.B)\.$")
 _PAUSES = re.compile(rf"(?<=[{_COMMAS}])\s*|\s+")
+_LONG_WORDS = re.compile(r"\w{4,}")
 _END_MARKS = f".!?\u2026:;{_FULL_STOPS}"
 
 
@@ -46,10 +49,26 @@ def sentences(text: str) -> list[str]:
 
 
 def _noted(slide: Slide) -> Iterator[Line]:
-    """The elements spread evenly over the sentences, the first of them with the first."""
     said = sentences(slide.notes)
-    for number, text in enumerate(said, 1):
-        yield Line(text, -(-number * len(slide.elements) // len(said)))
+    places = _places([_telling(words(element)) for element in slide.elements], list(map(_telling, said)))
+    for number, text in enumerate(said):
+        yield Line(text, sum(place <= number for place in places))
+
+
+def _places(elements: Sequence[set[str]], said: Sequence[set[str]]) -> list[int]:
+    """The sentence with which each element comes: one that has its words, else its turn if all are spread evenly."""
+    places = list[int]()
+    for position, wanted in enumerate(elements):
+        earliest = places[-1] if places else 0
+        best = max(range(earliest, len(said)), key=lambda number: len(wanted & said[number]))
+        is_said = bool(wanted) and len(wanted & said[best]) >= ALIKE * len(wanted)
+        places.append(best if is_said else max(earliest, position * len(said) // len(elements)))
+    return places
+
+
+def _telling(text: str) -> set[str]:
+    """The words that tell one text from another."""
+    return set(_LONG_WORDS.findall(text.casefold()))
 
 
 def _read_out(slide: Slide) -> Iterator[Line]:

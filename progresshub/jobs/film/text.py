@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from PIL import features
@@ -19,7 +20,8 @@ SHAPES = features.check("raqm")
 EMOJI_SHARE = 1.0
 """How large an emoji is beside the letters."""
 
-_STRONG = {"R": True, "AL": True, "L": False, "EN": False, "AN": False}
+_LETTERS = {"R": True, "AL": True, "L": False}
+_DIGITS = {"EN": False, "AN": False}
 _JOINERS = "\u200d\ufe0e\ufe0f\u20e3"
 _WIDE = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 _CLOSING = (
@@ -63,6 +65,7 @@ def wrap(text: str, style: Style, width: float) -> list[str]:
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
 
 
+@lru_cache(maxsize=16_384)
 def measure(text: str, style: Style) -> float:
     return sum(length(run, style.size) for run in runs(text, style))
 
@@ -74,21 +77,26 @@ def length(run: Run, size: int) -> float:
 
 
 def direction(run: Run) -> str | None:
-    """What Pillow wants to hear; without a shaping library it knows no directions."""
-    return ("rtl" if run.rtl else "ltr") if SHAPES else None
+    """What Pillow wants to hear; without a shaping library, or with its own font, it knows no directions."""
+    return ("rtl" if run.rtl else "ltr") if SHAPES and run.face.path else None
 
 
-def runs(text: str, style: Style) -> list[Run]:
+def runs(text: str, style: Style) -> tuple[Run, ...]:
     """In the order in which they are read."""
+    return _runs(text, style.fonts, style.weight)
+
+
+@lru_cache(maxsize=16_384)
+def _runs(text: str, fonts: Fonts, weight: Weight) -> tuple[Run, ...]:
     found = list[Run]()
     for sign, rtl in zip(text, _ways(text), strict=True):
         last = found[-1] if found else None
-        face = last.face if last and _goes_along(sign, last) else style.fonts.face(sign, style.weight)
+        face = last.face if last and _goes_along(sign, last) else fonts.face(sign, weight)
         if last and last.face == face and last.rtl == rtl:
             found[-1] = last._replace(text=last.text + sign)
         else:
             found.append(Run(sign, face, rtl))
-    return found
+    return tuple(found)
 
 
 def in_sight(text: str, style: Style) -> list[Run]:
@@ -115,7 +123,8 @@ def _goes_along(sign: str, last: Run) -> bool:
 def _ways(text: str) -> list[bool]:
     """For each sign whether it runs to the left; one that has no way goes with its neighbours, if they agree."""
     base = is_right_to_left(text)
-    strong = [_STRONG.get(unicodedata.bidirectional(sign)) for sign in text]
+    known = {**_LETTERS, **(_DIGITS if base else {})}
+    strong = [known.get(unicodedata.bidirectional(sign)) for sign in text]
     before, after = _held(strong, base), _held(strong[::-1], base)[::-1]
     return [left if left == right else base for left, right in zip(before, after, strict=True)]
 

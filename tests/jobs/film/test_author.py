@@ -42,7 +42,7 @@ def failure(served, **more):
 
 
 def test_an_answer_is_heard_while_it_is_written():
-    heard = []
+    heard = list[str]()
     with language_model(Reply("A text that comes in pieces")) as served:
         answer = model_at(served.url, llm_api_key="k").ask(MESSAGES, heard.append)
 
@@ -153,7 +153,7 @@ def test_no_redirect_is_followed_with_the_key():
 
 
 def test_a_deck_is_written_and_the_share_of_it_told():
-    shares = []
+    shares = list[float]()
     with language_model(Reply(deck(3))) as served:
         written = write(served, hear=shares.append)
 

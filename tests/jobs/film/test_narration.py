@@ -11,7 +11,7 @@ from progresshub.jobs.film.narration import SENTENCE_CHARS, Line, narrate, sente
         ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
         ("Dr. Who met Mrs. Hudson, e.g. here. At 3.14 p.m. or so.", 2),
         ("He said “stop.” Then he left.", 2),
-        ("第一句。第二句！第三句", ["第一句。", "第二句！", "第三句"]),
+        ("第一句。第二句。第三句", ["第一句。", "第二句。", "第三句"]),
         ("ما هذا؟ هذا شاي.", ["ما هذا؟", "هذا شاي."]),
         ("", []),
     ],
@@ -48,6 +48,13 @@ def test_notes_are_said_in_place_of_the_slide_which_comes_into_sight_evenly(said
     slide = Slide("Tea", tuple(map(Point, "abcd")), " ".join(["Said."] * said))
 
     assert narrate(slide) == tuple(Line("Said.", number) for number in shown)
+
+
+def test_a_point_comes_with_the_sentence_that_speaks_of_it():
+    points = (Point("Leaves are picked"), Point("Leaves wither"), Point("Drying ends it"))
+    notes = "It begins early. It is cold. The leaves are picked by hand. Then the leaves wither. All is well."
+
+    assert [line.shown for line in narrate(Slide("Tea", points, notes))] == [0, 0, 1, 3, 3]
 
 
 def test_everything_is_in_sight_in_the_end():

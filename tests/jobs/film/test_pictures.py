@@ -16,17 +16,6 @@ def load(directory, name="cup.png"):
     return pictures.load(directory, Picture(name, ""), MOST_BYTES, MOST_PIXELS)
 
 
-def a_bomb(path, side):
-    """A PNG of a few hundred bytes that says it has side × side pixels."""
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    pixels = zlib.compress(bytes(100_000))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
-
-
 def test_a_picture_is_loaded(tmp_path):
     loaded = load(tmp_path, cup(tmp_path))
 
@@ -41,9 +30,26 @@ def test_a_photo_stands_upright(tmp_path):
     assert load(tmp_path, "photo.jpg").size == (200, 320)
 
 
-@pytest.mark.parametrize("side", [2_000, 20_000, 100_000])
-def test_a_bomb_is_refused_before_it_goes_off(side, tmp_path):
-    a_bomb(tmp_path / "cup.png", side)
+def a_bomb(path, side, pixels):
+    """A small PNG that says it has so many pixels in each direction."""
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+def test_a_bomb_is_refused_before_it_goes_off(tmp_path):
+    a_bomb(tmp_path / "cup.png", 5_000, zlib.compress(bytes(5_000 * 5_001)))
+
+    with pytest.raises(Unfit, match="more than 1000000 pixels"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("side", [20_000, 100_000, 2**31 - 1])
+def test_a_claim_beyond_all_reason_is_refused(side, tmp_path):
+    a_bomb(tmp_path / "cup.png", side, b"")
 
     with pytest.raises(Unfit, match=r"more than 1000000 pixels|can't be read"):
         load(tmp_path)

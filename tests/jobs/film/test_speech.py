@@ -10,7 +10,7 @@ from progresshub.jobs.film.failures import Unfit
 from progresshub.jobs.film.sound import clip, combine
 from progresshub.jobs.film.timeline import Passage, Sentence
 
-ENGLISH, GERMAN = languages.find("english"), languages.find("german")
+ENGLISH, GERMAN = (one for one in languages.LANGUAGES if one.name in ("english", "german"))
 PIPER = f"""#!{sys.executable}
 import sys, wave
 with wave.open(sys.argv[sys.argv.index("--output_file") + 1], "wb") as sound:
@@ -75,7 +75,7 @@ def test_a_variant_is_added_to_the_voice_of_the_language():
 
 @pytest.mark.usefixtures("espeak")
 def test_a_voice_that_nobody_has_is_refused_with_those_there_are():
-    with pytest.raises(Unfit, match="no voice nobody: .* en_US-amy-medium"):
+    with pytest.raises(Unfit, match=r"no voice nobody: .* en_US-amy-medium"):
         speech.choose(ENGLISH, "nobody", ("/srv/en_US-amy-medium.onnx",), 160)
 
 
