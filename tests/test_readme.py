@@ -6,9 +6,12 @@ import asyncio
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
-from tests import serving
+import pytest
+
+from tests import serving, songs
 from tests.dialects.studio import need_tools
 from tests.media import File, make_video, media_server
 from tests.wait import PATIENCE_S
@@ -68,6 +71,19 @@ async def test_its_file_comes_with_a_task(tmp_path: Path) -> None:
         said = await typed(shell_blocks("Uploads")[0], server.url, cwd=tmp_path)
 
     assert f'"name":"README.md","size":{len(README.encode())}' in said
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed, so no song can be decoded")
+async def test_its_song_is_taken_apart(tmp_path: Path) -> None:
+    made = songs.song(seconds=6.0)
+    song = songs.save(tmp_path / "song.wav", made.mix)
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Songs")[0], server.url, tmp_path, SONG=str(song))
+
+    assert '"status":"completed"' in said
+    assert '"stems":["vocals","drums","bass","other"]' in said
+    assert '"deleted_files":8' in said
+    assert songs.load(tmp_path / "vocals.wav")[0].shape == made.mix.shape
 
 
 async def test_its_outside_work_is_reported_to_the_end(tmp_path: Path) -> None:

@@ -75,16 +75,16 @@ class Uploads:
         most = self._config.uploads.at_once
         if self._under_way >= most:
             raise TooMany(reason=f"{most} uploads are under way")
-        self._under_way += 1
         folder = self._files.stage()
+        self._under_way += 1
         try:
             limits = _Limits(
                 asked.most_bytes(self._config), asked.most_files(self._config), self._config.store.min_free_bytes
             )
             yield await self._read(request, _Intake(folder, limits, self._files.free_bytes))
         finally:
-            await to_its_end(partial(self._files.unstage, folder))
             self._under_way -= 1
+            await to_its_end(partial(self._files.unstage, folder))
 
     async def _read(self, request: web.Request, intake: _Intake) -> Form:
         form = Multipart(request.headers.get("Content-Type", ""))

@@ -25,6 +25,8 @@ from progresshub.settings import PLACEHOLDER, Command
 
 TITLE_CHARS = 80
 TIMEOUT_MS = 1_800_000
+NOTHING_FROM_HERE = {"PYTHONSAFEPATH": "1"}
+"""In the task's own directory lies what clients have sent: Python must not take it for its modules."""
 
 _TEXT = Meta(max_length=32_768, pattern=r"^[^\x00]*\Z")
 _DASH_FIRST = re.compile(r"[\^(?:]*(?:\\?-|\[\\?\+?\\?-)")
@@ -90,7 +92,8 @@ class _Templates:
         named = read("command", Named, payload)
         command = self._named(named.name)
         reader = {"auto": _reader(command.argv[0]), "percent": PercentReader}.get(command.progress)
-        return Spawn(argv=_fill(command, named.args), cwd=command.cwd or None, reader=reader)
+        env = {} if command.cwd else NOTHING_FROM_HERE
+        return Spawn(argv=_fill(command, named.args), cwd=command.cwd or None, env=env, reader=reader)
 
     def timeout_ms(self, payload: Mapping[str, Any]) -> int | None:
         command = self._commands.get(payload.get("name", ""))

@@ -261,3 +261,40 @@ async def test_pages_of_other_origins_read_answers_and_play_files(tmp_path: Path
             assert response.headers["Access-Control-Allow-Origin"] == "http://karaoke.example"
         async with client.session.get(f"{url}/api/files/{job_id}/espresso_vocals.wav") as response:
             assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
+
+
+AGAIN = """
+import time
+from pathlib import Path
+from progresshub import Context, task
+
+
+@task(max_retries=1)
+def climb(ctx: Context, slip: str, gate: str) -> None:
+    if not Path(slip).exists():
+        Path(slip).touch()
+        ctx.progress(45)
+        raise RuntimeError("slipped")
+    ctx.progress(5)
+    while not Path(gate).exists():
+        time.sleep(0.02)
+"""
+
+
+async def test_a_job_that_begins_again_is_not_seen_to_go_back(tmp_path: Path) -> None:
+    (tmp_path / "climbing.py").write_text(AGAIN)
+    payload = {"slip": str(tmp_path / "slip"), "gate": str(tmp_path / "gate")}
+    flags = ('python.modules=["climbing"]', f'python.path=["{tmp_path}"]')
+    async with serving(tmp_path / "data", *flags) as client:
+        job_id = await client.submit("climb", payload)
+        async with client.stream(f"/api/v1/tasks/{job_id}/progress/stream", start_id="0") as stream:
+            while (event := await stream.next()) is not None and event.data["percentage"] != 5:
+                pass
+
+        body = await client.get(f"/api/status/{job_id}")
+        simple = await client.get(f"/api/status/{job_id}/simple")
+        (tmp_path / "gate").touch()
+        ended = await client.ended(job_id)
+
+    assert (body["status"], body["progress"], simple["progress"]) == ("processing", 45, 45)
+    assert ended["state"] == "completed"

@@ -25,6 +25,7 @@ HEAD = (
     "Content-Length: {size}\r\n\r\n"
 )
 PIECE = b"x" * 65_536
+WHOLE_TASK = b'--sea\r\nContent-Disposition: form-data; name="task"\r\n\r\n' + EXTERNAL.encode()
 
 
 def form(task: str | None = EXTERNAL, **files: bytes) -> aiohttp.FormData:
@@ -134,6 +135,28 @@ async def test_what_is_too_large_is_refused_at_once(tmp_path, chunked):
     assert len(sent) < 1_000
 
 
+async def test_what_is_announced_as_too_large_is_refused_before_it_comes(tmp_path):
+    async with serving(tmp_path, "uploads.most_bytes=100000") as speaker, raw(speaker.url) as asking:
+        await asking.send(begun(10_000_000, b""))
+
+        answer = await asking.answer()
+
+    assert answer.startswith(b"HTTP/1.1 413 ")
+
+
+async def test_what_follows_the_form_is_counted_too(tmp_path):
+    async def endless() -> AsyncIterator[bytes]:
+        yield b"--sea--\r\n"
+        for _ in range(1_000):
+            yield PIECE
+
+    headers = {"Content-Type": "multipart/form-data; boundary=sea"}
+    async with serving(tmp_path, "uploads.most_bytes=100000") as speaker:
+        status, _ = await speaker.ask("POST", TASKS, data=endless(), headers=headers)
+
+    assert status == 413
+
+
 async def test_files_are_counted_together(tmp_path):
     async with serving(tmp_path, "uploads.most_bytes=100000") as speaker:
         assert (await send(speaker, form(a_mp3=PIECE)))[0] == 201
@@ -194,7 +217,14 @@ async def test_a_file_that_nobody_chose_is_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"nonsense", b"--sea--", b'--sea\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\nx']
+    "body",
+    [
+        b"",
+        b"nonsense",
+        WHOLE_TASK + b"\r\n--sea\r\n",
+        b"--sea--",
+        b'--sea\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\nx',
+    ],
 )
 async def test_a_form_that_is_not_whole_is_refused(tmp_path, body):
     headers = {"Content-Type": "multipart/form-data; boundary=sea"}

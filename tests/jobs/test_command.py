@@ -1,4 +1,5 @@
 import subprocess
+import sys
 
 import pytest
 
@@ -82,6 +83,17 @@ def test_the_settings_say_where_and_how_long_it_runs_and_how_it_is_read():
     assert KIND.timeout_of({"name": "encode"}) == 90_000
     assert KIND.timeout_of({"name": "quiet"}) is None
     assert KIND.timeout_of({"argv": ["x"]}) == KIND.timeout_ms == 1_800_000
+
+
+def test_python_takes_no_module_from_what_clients_have_sent(tmp_path):
+    (tmp_path / "json.py").write_text("print('taken over')")
+    here = command.kind({"check": Command(argv=(sys.executable, "-c", "import json; print(json.dumps(1))"))})
+    spawn = here.launch(make.task(kind="command", payload=here.check({"name": "check"})))
+    assert isinstance(spawn, Spawn)
+
+    said = subprocess.run(spawn.argv, cwd=tmp_path, env=spawn.env, capture_output=True, check=True, text=True).stdout
+
+    assert said == "1\n"
 
 
 def test_only_a_program_of_the_clients_choice_needs_the_scope():

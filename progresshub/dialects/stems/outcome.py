@@ -7,7 +7,7 @@ from aiohttp import web
 
 from progresshub.clock import naive
 from progresshub.dialects.stems import words
-from progresshub.dialects.stems.refusals import NotCompleted
+from progresshub.dialects.stems.refusals import NotCompleted, NothingMade
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import reply
 from progresshub.jobs import audio
@@ -107,7 +107,8 @@ async def summary(call: Call[None, None]) -> web.Response:
 async def _completed(call: Call[None, None]) -> Task:
     task = await call.hub.get(call.path("job_id"))
     if task.state is not State.COMPLETED:
-        raise NotCompleted(job_id=task.id, status=words.STATUS[task.state])
+        refusal = NothingMade if task.final else NotCompleted
+        raise refusal(job_id=task.id, status=words.STATUS[task.state])
     return task
 
 

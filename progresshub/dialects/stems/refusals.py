@@ -62,6 +62,10 @@ class NotCompleted(HubError):
     code = "not_completed"
 
 
+class NothingMade(NotCompleted):
+    """Job {job_id} has failed and has no results."""
+
+
 class ErrorBody(msgspec.Struct):
     """What is said with every refusal."""
 
