@@ -76,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     batch: Annotated[AtLeastOne, Meta(description="Most tasks in one batch")] = 10_000
     header_bytes: Annotated[int, Meta(description="Largest header line", ge=1024, le=1_048_576)] = 16_384
     auth_failures_per_min: Annotated[AtLeastOne, Meta(description="Wrong tokens taken from one address")] = 30
+    share_s: Annotated[Seconds, Meta(description="Longest that a link to a task lasts; 0 gives none")] = 2_592_000.0
 
 
 class Uploads(Struct, frozen=True, kw_only=True):

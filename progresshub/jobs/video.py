@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload, Unavailable
 from progresshub.jobs import languages, topics
-from progresshub.jobs.payload import read, schema_of
+from progresshub.jobs.payload import UPLOADED, read, schema_of
 from progresshub.kinds import Call, Kind, Lane
 from progresshub.model import Task
 from progresshub.settings import Video as VideoSettings
@@ -47,7 +47,9 @@ class Video(Struct, frozen=True, forbid_unknown_fields=True):
     voice: (
         Annotated[str, Meta(max_length=64, pattern=r"^[\w+-]+\Z", description="A voice of piper or espeak-ng")] | None
     ) = None
-    images: Annotated[list[str], Meta(max_length=50, description="Uploaded pictures that the Markdown shows")] = []
+    images: Annotated[
+        list[str], Meta(max_length=50, description="Uploaded pictures that the Markdown shows"), UPLOADED
+    ] = []
 
 
 class ContentSlide(Struct, frozen=True, kw_only=True):
