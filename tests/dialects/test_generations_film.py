@@ -38,7 +38,7 @@ MESSAGES = {
     "generating_media": ".+",
     "generating_animation": ".+",
     "generating_slide": ".+",
-    "composing_video": r"🎞️ Composing final video with audio\.\.\.",
+    "composing_video": r"🎞️ Composing final video with audio\.\.\.|✅ .+",
 }
 MILESTONES = {
     "started": (0, 0),
