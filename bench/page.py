@@ -32,6 +32,8 @@ COUNT_FRAMES = """() => {
     const step = (now) => { gaps.push(now - last); last = now; requestAnimationFrame(step); };
     requestAnimationFrame(step);
 }"""
+FETCHED = """() => performance.getEntriesByType("resource").filter((one) => one.name.includes("/-/web/"))
+    .map((one) => one.encodedBodySize)"""
 BUSY = ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
 SETTLED_MS = 2_000
 
@@ -80,6 +82,8 @@ async def main() -> None:
                 async with visiting(browser) as visitor:
                     tab = await visitor.tab(url)
                     times_s.append(await tab.evaluate(FIRST_BAR) / 1000)
+                    fetched = await tab.evaluate(FETCHED)
+            print(f"the list begins with {sum(fetched) / 1000:.1f} kB in {len(fetched)} files")
             show("navigation -> first bar", times_s)
             async with visiting(browser) as visitor:
                 await watch(await visitor.tab(url), Load(client, url, moving, given.rate, given.seconds))

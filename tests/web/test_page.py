@@ -123,10 +123,11 @@ async def test_nothing_moves_for_those_who_want_it_still(tmp_path, visitor):
         await expect(stripe).to_have_css("animation-name", "none")
 
 
-async def test_an_address_that_means_nothing_says_so(tmp_path, visitor):
+@pytest.mark.parametrize("address", ["nowhere/at/all", "tasks/%E0%A4%A"])
+async def test_an_address_that_means_nothing_says_so(tmp_path, visitor, address):
     async with serving(tmp_path) as server:
         tab = await visitor.tab(f"{server.url}/")
-        await tab.evaluate("history.pushState(null, '', 'nowhere/at/all'); dispatchEvent(new Event('gone'))")
+        await tab.evaluate(f"history.pushState(null, '', '{address}'); dispatchEvent(new Event('gone'))")
 
         await expect(tab.get_by_role("link", name="All tasks")).to_be_visible()
 

@@ -31,7 +31,7 @@ class List {
   #filter;
   #narrow = matchMedia("(max-width: 640px)");
   #paused = new Set();
-  #folded = new Set(JSON.parse(kept.get("folded") ?? "[]"));
+  #folded = new Set((kept.get("folded") ?? "").split("\n"));
   #selected = new Set();
   #current = "";
   #rearranging = 0;
@@ -188,7 +188,7 @@ class List {
 
   #fold(queue) {
     if (!this.#folded.delete(queue)) this.#folded.add(queue);
-    kept.set("folded", JSON.stringify([...this.#folded]));
+    kept.set("folded", [...this.#folded].join("\n"));
     this.#arrange();
   }
 
