@@ -139,15 +139,21 @@ class TaskPage {
 
   #hear(row, task) {
     const isNew = task !== this.#task;
-    if (!this.#row) this.#do(() => ((this.#row = row), this.#learnQueue()));
+    const isFirst = !this.#row;
     [this.#row, this.#task] = [row, task];
     this.#paint();
+    if (isFirst) this.#begin();
     this.#parts.chart.hear(row);
     this.#parts.timeline.show(stepsOf(row, task), row.finished_ms);
     if (!isNew) return;
     this.#parts.events.show(row).catch(() => {});
     this.#parts.result.show(row, task).then((files) => files && this.#offer(files), () => {});
     say(this.payload, JSON.stringify({ ...task.payload }, null, 2));
+  }
+
+  #begin() {
+    this.#do(() => this.#learnQueue());
+    if (location.hash === "#log") this.#parts.log.focus();
   }
 
   #offer(files) {
