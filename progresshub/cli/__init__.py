@@ -14,11 +14,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
+from progresshub.cli.exits import BROKEN_PIPE, INTERRUPTED, REFUSED
 from progresshub.cli.parser import PROGRAM, VERBS, parser
-
-REFUSED = 1
-BROKEN_PIPE = 141
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -14,23 +14,20 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from progresshub.cli import words
+from progresshub.cli.exits import INTERRUPTED, MISUSED, NOT_STARTED, REFUSED, SIGNALLED, TIMED_OUT
 from progresshub.cli.follow import Printed, ends
-from progresshub.cli.remote import REFUSED, TIMED_OUT, each, say
+from progresshub.cli.remote import each, say
 from progresshub.cli.times import duration
 from progresshub.cli.view import Plain, View, bars
 from progresshub.client import AsyncClient, ClientError, FileInfo, Task
 from progresshub.model import State
-
-INTERRUPTED = 130
-NOT_STARTED = 127
-SIGNALLED = 128
 
 
 async def run(client: AsyncClient, args: Namespace) -> int:
     argv = args.command[1:] if args.command[:1] == ["--"] else args.command
     if not argv:
         say("run what? progresshub run -- COMMAND")
-        return 2
+        return MISUSED
     env = dict(_variable(text) for text in args.env)
     payload = {"argv": argv, "cwd": _directory(args.cwd), **({"env": env} if env else {})}
     options = {"max_retries": 0, **_options(args)}
