@@ -14,11 +14,8 @@ from argparse import Namespace
 from collections.abc import Sequence
 from typing import Any
 
+from progresshub.cli.exits import BROKEN_PIPE, INTERRUPTED, REFUSED
 from progresshub.cli.parser import PROGRAM, VERBS, parser
-
-REFUSED = 1
-BROKEN_PIPE = 141
-INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a title is no reason to end, whatever the terminal can show
     try:
-        code = _run(_parsed(words))
+        code = _run(parser().parse_args(words))
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -38,18 +35,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed has nowhere to go
         return BROKEN_PIPE
-
-
-def _parsed(words: list[str]) -> Namespace:
-    """What was typed. All behind `run --` is the command, whatever it looks like."""
-    command = None
-    if words[0] == "run" and "--" in words:
-        at = words.index("--")
-        words, command = words[:at], words[at + 1 :]
-    args = parser().parse_args(words)
-    if command is not None:
-        args.command += command
-    return args
 
 
 def _run(args: Namespace) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from progresshub.cli import words
+from progresshub.cli.exits import MISUSED
 from progresshub.cli.remote import each, say
 from progresshub.client import AsyncClient
 from progresshub.errors import HubError
@@ -44,12 +45,12 @@ async def rm(client: AsyncClient, args: Namespace) -> int:
 async def report(client: AsyncClient, args: Namespace) -> int:
     if args.said is None and args.message is None and args.stage is None:
         say("say how far it is, or give a message")
-        return 2
+        return MISUSED
     try:
         fields = _fields(args)
     except HubError as error:
         say(error.message)
-        return 2
+        return MISUSED
     await client.report(await client.find(args.id), fields)
     return 0
 

@@ -60,7 +60,12 @@ def _here(args: Namespace) -> Iterator[Finding]:
 
 
 def _directory(data: Path) -> Iterator[Finding]:
-    if not data.is_dir():
+    try:
+        there = data.is_dir()
+    except OSError as error:
+        yield Finding("bad", "data", f"{data} can't be looked at ({error.strerror})")
+        return
+    if not there:
         yield Finding("warning", "data", f"{data} is not there; a server makes it when it starts")
         return
     if not os.access(data, os.R_OK | os.W_OK | os.X_OK):

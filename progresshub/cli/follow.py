@@ -11,8 +11,9 @@ from collections.abc import Awaitable
 from contextlib import aclosing
 
 from progresshub.cli import words
+from progresshub.cli.exits import REFUSED, TIMED_OUT
 from progresshub.cli.look import as_json, shown
-from progresshub.cli.remote import REFUSED, TIMED_OUT, say
+from progresshub.cli.remote import say
 from progresshub.cli.times import seconds
 from progresshub.cli.view import Json, Plain, View, bars
 from progresshub.client import AsyncClient

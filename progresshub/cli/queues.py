@@ -6,6 +6,7 @@ from argparse import Namespace
 
 import msgspec
 
+from progresshub.cli.exits import MISUSED
 from progresshub.cli.look import as_json, table
 from progresshub.cli.remote import say
 from progresshub.client import AsyncClient, Queue
@@ -19,7 +20,7 @@ async def queue(client: AsyncClient, args: Namespace) -> int:
             _list(await client.queues(), args)
         case "set" if args.slots is None and args.weight is None:
             say("set --slots or --weight")
-            return 2
+            return MISUSED
         case "set":
             _tell(await client.change_queue(args.name, slots=args.slots, weight=args.weight))
         case action:

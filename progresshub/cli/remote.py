@@ -9,13 +9,9 @@ from argparse import Namespace
 from collections.abc import Awaitable, Callable
 
 from progresshub import __version__
+from progresshub.cli.exits import NO_SERVER, REFUSED, TERMINATED, TIMED_OUT
 from progresshub.cli.parser import PROGRAM
 from progresshub.client import AsyncClient, ClientError, Unreachable
-
-REFUSED = 1
-NO_SERVER = 69
-TIMED_OUT = 124
-TERMINATED = 143
 
 Do = Callable[[AsyncClient, Namespace], Awaitable[int]]
 

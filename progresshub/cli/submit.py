@@ -14,50 +14,59 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from progresshub.cli import words
+from progresshub.cli.exits import INTERRUPTED, MISUSED, NOT_STARTED, REFUSED, SIGNALLED, TIMED_OUT
 from progresshub.cli.follow import Printed, ends
-from progresshub.cli.remote import REFUSED, TIMED_OUT, say
+from progresshub.cli.remote import each, say
 from progresshub.cli.times import duration
 from progresshub.cli.view import Plain, View, bars
 from progresshub.client import AsyncClient, ClientError, FileInfo, Task
 from progresshub.model import State
 
-INTERRUPTED = 130
-NOT_STARTED = 127
-SIGNALLED = 128
-
 
 async def run(client: AsyncClient, args: Namespace) -> int:
-    if not args.command:
+    argv = args.command[1:] if args.command[:1] == ["--"] else args.command
+    if not argv:
         say("run what? progresshub run -- COMMAND")
-        return 2
+        return MISUSED
     env = dict(_variable(text) for text in args.env)
-    payload = {"argv": args.command, "cwd": _directory(args.cwd), **({"env": env} if env else {})}
+    payload = {"argv": argv, "cwd": _directory(args.cwd), **({"env": env} if env else {})}
     options = {"max_retries": 0, **_options(args)}
     task_id = await client.submit("command", payload, **options)
     if args.detach:
         return _left(args, [task_id])
     view = Plain(sys.stderr) if args.quiet else bars(sys.stderr)
-    async with _cancelled_by_interrupt(client, [task_id], view) as interrupted, asyncio.TaskGroup() as group:
-        output = group.create_task(_print_output(client, task_id, view))
-        await ends(client, [task_id], view, output)
+    output = asyncio.create_task(_print_output(client, task_id, view))
+    try:
+        async with _cancelled_by_interrupt(client, [task_id], view) as interrupted:
+            await ends(client, [task_id], view, output)
+    finally:
+        output.cancel()
+        await asyncio.gather(output, return_exceptions=True)
     return INTERRUPTED if interrupted.is_set() else _exit_code(view.standing.tasks.get(task_id))
 
 
 async def get(client: AsyncClient, args: Namespace) -> int:
     wanted = {"format": args.format, "quality": args.quality}
     more = {name: value for name, value in wanted.items() if value is not None}
-    ids = [await client.submit("download", {"url": url, **more}, **_options(args)) for url in args.urls]
-    if args.detach:
-        return _left(args, ids)
+    ids: list[str] = []
+
+    async def submit(url: str) -> None:
+        ids.append(await client.submit("download", {"url": url, **more}, **_options(args)))
+
+    refused = await each(args.urls, submit)
+    if args.detach or not ids:
+        return _left(args, ids) or refused
     view = Plain(sys.stderr) if args.quiet else bars(sys.stderr)
     async with _cancelled_by_interrupt(client, ids, view) as interrupted:
-        code = await ends(client, ids, view)
+        refused = await ends(client, ids, view) or refused
+    if interrupted.is_set():
+        return INTERRUPTED
     for task_id in ids:
         if (task := view.standing.tasks.get(task_id)) and task.status is State.COMPLETED:
             for file in await client.files(task_id):
                 print(await _brought(client, task, file, args.output))
     _explain(view)
-    return INTERRUPTED if interrupted.is_set() else code
+    return refused
 
 
 async def add(client: AsyncClient, args: Namespace) -> int:
@@ -83,8 +92,8 @@ def _options(args: Namespace) -> dict[str, Any]:
 
 
 def _left(args: Namespace, ids: list[str]) -> int:
-    print("\n".join(ids))
-    if not args.quiet:
+    print("".join(f"{task_id}\n" for task_id in ids), end="")
+    if ids and not args.quiet:
         say(f"the server does it; progresshub watch {' '.join(map(words.short, ids))} shows how far it is")
     return 0
 
@@ -125,9 +134,9 @@ async def _cancelled_by_interrupt(client: AsyncClient, ids: list[str], view: Vie
         try:
             yield interrupted
         except asyncio.CancelledError:
-            if not interrupted.is_set():
+            if main is None or not interrupted.is_set():
                 raise
-            raise KeyboardInterrupt from None
+            main.uncancel()
         finally:
             for task in cancelling:
                 task.cancel()

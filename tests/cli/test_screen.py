@@ -239,6 +239,7 @@ async def test_a_second_ctrl_c_leaves_at_once(busy: Hub) -> None:
         seen.type(CTRL_C)
 
         assert await seen.ended() == 130
+        await seen.until(lambda: not seen.hides_cursor())
         assert "Traceback" not in seen.text
 
 

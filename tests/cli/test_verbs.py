@@ -52,7 +52,8 @@ async def busy(tmp_path: Path) -> AsyncIterator[Hub]:
 async def test_a_command_passes_its_exit_code(busy: Hub) -> None:
     commands = {
         ("run", "--", "true"): 0,
-        ("run", "sh", "-c", "exit 7"): 7,
+        ("run", "sh", "-c", "exit 4$#", "sh", "--", "-d"): 42,
+        ("run", "--", "sh", "-c", "exit 7"): 7,
         ("run", "--", "sh", "-c", "kill -KILL $$"): 137,
         ("run", "--", "no-such-program"): 127,
         ("run", "--timeout", "200ms", "--", "sleep", "60"): 124,
@@ -62,7 +63,7 @@ async def test_a_command_passes_its_exit_code(busy: Hub) -> None:
     said = await asyncio.gather(*(busy.typed(*words) for words in commands))
 
     assert dict(zip(commands, (one.code for one in said), strict=True)) == commands
-    assert "no-such-program" in said[3].err
+    assert "no-such-program" in said[list(commands.values()).index(127)].err
 
 
 async def test_a_command_prints_here_and_the_bar_goes_besides(busy: Hub, tmp_path: Path) -> None:

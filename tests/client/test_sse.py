@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from progresshub.client import sse
@@ -26,6 +26,7 @@ def test_events_are_told_with_the_last_id_there_was():
 
 
 @pytest.mark.parametrize("line_break", [b"\n", b"\r\n", b"\r"])
+@settings(deadline=None)
 @given(cuts=st.lists(st.integers(min_value=0, max_value=len(STREAM)), max_size=12))
 def test_it_does_not_matter_where_the_bytes_are_cut_and_how_lines_end(line_break: bytes, cuts: list[int]):
     stream = STREAM.replace(b"\n", line_break)
