@@ -94,7 +94,8 @@ class Stream(Outlet):
         else:
             self.connect(self._request.transport)
         retry_ms = self.settings.retry_ms * uniform(*RETRY_SPREAD)  # so that not all of them come again together
-        await self.send(b"retry: %d\n\n" % retry_ms)
+        greeting = b"retry: %d\n\n" % retry_ms
+        self.write(chunk(greeting) if self.chunked else greeting)  # nothing is in its way yet, so nothing is waited for
 
     async def send(self, data: bytes) -> None:
         """Write to this watcher alone, at its pace. Only before its subscription is released.
