@@ -75,7 +75,7 @@ class Table:
     def _cell(self, figure: str, value: float | None, ratio: float | None) -> str:
         if value is None:
             return ""
-        written = f"{value:,.{self.units[figure].digits}f}"
+        written = f"{value:,.{max(self.units[figure].digits, 2 * (abs(value) < 1))}f}"
         return written if ratio is None or ratio == 1 else f"{written} ({ratio:.2g}×)"
 
 
