@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from progresshub import pipelines
-from progresshub.errors import HubError, InvalidConfig, InvalidPayload, UnknownPipeline
+from progresshub.errors import HubError, InvalidConfig, InvalidPayload, Unavailable, UnknownPipeline
 from progresshub.jobs.payload import in_words, read, schema_of
 from progresshub.kinds import Call, Kind, Launch, Part, Plan, Planning
 from progresshub.model import Task
@@ -88,6 +88,8 @@ def check_settings(named: Mapping[str, Pipeline], functions: Mapping[str, Functi
             checker.check_steps(pipeline.steps, None)
         except Broken as broken:
             raise InvalidConfig(where=f"pipelines.{name}", reason=str(broken)) from None
+        except Unavailable:
+            continue  # what this machine lacks is told to those who ask for it, and keeps nobody else waiting
 
 
 class _Pipelines:

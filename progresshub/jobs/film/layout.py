@@ -163,14 +163,15 @@ class Setter:
         if not pictures:
             return []
         width = frame.width if alone else frame.width * PICTURE_SHARE
-        height = (frame.height - 16 * (len(pictures) - 1)) / len(pictures)
+        gap = min(16, frame.height / len(pictures) / 4)
+        height = (frame.height - gap * (len(pictures) - 1)) / len(pictures)
         x = frame.x + frame.width - width
         marks = []
         for position, picture in enumerate(pictures):
             image = self._pictures[picture.name]
             scale = min(width / image.width, height / image.height)
             shown = Shown(0, 0, image.width * scale, image.height * scale, image)
-            y = frame.y + position * (height + 16) + (height - shown.height) / 2
+            y = frame.y + position * (height + gap) + (height - shown.height) / 2
             marks.append([shown._replace(x=x + (width - shown.width) / 2, y=y)])
         return [list[Mark](one) for one in marks]
 

@@ -1,7 +1,7 @@
 """Slides, set and painted: nothing leaves its place, whatever stands on them."""
 
 import shutil
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -90,6 +90,13 @@ def test_a_picture_stands_beside_text_in_its_proportions():
     assert isinstance(shown, Shown)
     assert shown.width / shown.height == pytest.approx(4 / 3)
     assert extent(words)[1] < shown.x
+
+
+def test_many_pictures_share_the_height():
+    shown = [mark for (mark,) in set_slide(*[Picture("a.png", "")] * 40).elements]
+
+    assert all(mark.height > 1 for mark in shown if isinstance(mark, Shown))
+    assert all(above.y + above.height < below.y for above, below in pairwise(shown) if isinstance(above, Shown))
 
 
 def test_what_is_read_from_right_to_left_stands_at_the_right():
