@@ -105,9 +105,9 @@ class _Film:
 
     def _content(self, language: Language) -> Deck:
         self._bar.say(0, "generating_content", "📝 Generating presentation content...")
-        topic, settings = markdown.clean(self._asked.topic), self._settings
+        topic = markdown.clean(self._asked.topic)
         if self._asked.content.strip():
-            deck = markdown.deck(topic, self._asked.content, settings.max_slides)
+            deck = markdown.deck(topic, self._asked.content, self._settings.max_slides)
         else:
             deck = self._written(topic, language)
         pictures.check(deck, self._asked.images)
@@ -120,7 +120,7 @@ class _Film:
         def hear(begun: int) -> None:
             self._bar.say(begun / count, message=f"📝 Writing slide {begun}/{count}...")
 
-        ask = Model(msgspec.to_builtins(self._settings)).ask
+        ask = Model(self._settings).ask
         tone = markdown.clean(self._asked.tone)
         return author.write(ask, topic, count, language=language.name, tone=tone, hear=hear)
 

@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 
-import msgspec
 import pytest
 
 from progresshub.jobs.film import author, completion
@@ -23,7 +22,7 @@ def at_once(monkeypatch):
 
 
 def model_at(url, **more):
-    return Model(msgspec.to_builtins(Video(llm_url=url, llm_model="small", **more)))
+    return Model(Video(llm_url=url, llm_model="small", **more))
 
 
 def ask(served, **more):
