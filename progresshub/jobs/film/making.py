@@ -105,15 +105,24 @@ class _Film:
 
     def _content(self, language: Language) -> Deck:
         self._bar.say(0, "generating_content", "📝 Generating presentation content...")
-        topic, settings = markdown.clean(self._asked.topic), self._settings
+        topic = markdown.clean(self._asked.topic)
         if self._asked.content.strip():
-            deck = markdown.deck(topic, self._asked.content, settings.max_slides)
+            deck = markdown.deck(topic, self._asked.content, self._settings.max_slides)
         else:
-            ask = Model(msgspec.to_builtins(settings)).ask
-            slides, tone = self._asked.num_slides, markdown.clean(self._asked.tone)
-            deck = author.write(ask, topic, slides, language=language.name, tone=tone, hear=self._bar.say)
+            deck = self._written(topic, language)
         pictures.check(deck, self._asked.images)
         return deck
+
+    def _written(self, topic: str, language: Language) -> Deck:
+        """The deck that a language model writes."""
+        count = self._asked.num_slides
+
+        def hear(begun: int) -> None:
+            self._bar.say(begun / count, message=f"📝 Writing slide {begun}/{count}...")
+
+        ask = Model(self._settings).ask
+        tone = markdown.clean(self._asked.tone)
+        return author.write(ask, topic, count, language=language.name, tone=tone, hear=hear)
 
     def _scripts(self, deck: Deck) -> Lines:
         self._bar.say(0, "generating_scripts", "📜 Generating voice scripts...")

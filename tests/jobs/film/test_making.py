@@ -138,6 +138,7 @@ def test_a_topic_becomes_a_film_where_a_model_writes_it(tmp_path):
     assert [slide["title"] for slide in made.result["content_data"]["slides"]] == ["Part 1", "Part 2"]
     content = [report["percent"] for report in made.reports if report.get("step") == "content" and "percent" in report]
     assert (content[0], content[-1]) == (50.0, 95.0)
+    assert {"📝 Writing slide 1/2...", "📝 Writing slide 2/2..."} <= {report.get("message") for report in made.reports}
 
 
 def test_a_model_that_fails_is_the_reason_in_words(tmp_path, monkeypatch):
