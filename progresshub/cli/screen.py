@@ -12,12 +12,11 @@ import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self, TextIO
+from typing import NamedTuple, Self, TextIO
 
 from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from progresshub.cli import taskbar, words
@@ -37,6 +36,15 @@ GLYPHS = {State.COMPLETED: "✓", State.FAILED: "✗", State.CANCELLED: "✗", S
 ASCII = {"✓": "+", "✗": "x", "•": "*", "↻": "~", "·": "-", "…": "."}
 
 
+class _Line(NamedTuple):
+    """A task's line as it was made last."""
+
+    of: Task
+    columns: int
+    text: str
+    cells: int
+
+
 class Screen:
     """An async context; `show` what is new, it is painted with the next frame."""
 
@@ -46,6 +54,7 @@ class Screen:
         self._taskbar = taskbar.Taskbar(file, os.environ)
         self.standing = Standing()
         self._live: dict[str, Task] = {}
+        self._lines: dict[str, _Line] = {}
         self._above: list[str] = []
         self._connected = True
         self._changed = True
@@ -71,6 +80,7 @@ class Screen:
         self.standing.saw(task)
         if task.final or task.deleted:
             self._live.pop(task.id, None)
+            self._lines.pop(task.id, None)
             self._above.append(self._rendered(self._ended(task)))
         else:
             self._live[task.id] = task
@@ -95,7 +105,7 @@ class Screen:
             await asyncio.sleep(FRAME_S)
 
     def _pulses(self) -> bool:
-        return any(task.percent is None and task.status is State.RUNNING for task in self._live.values())
+        return any(map(_pulses, self._live.values()))
 
     def _paint(self) -> None:
         self._size = self._console.size
@@ -114,44 +124,47 @@ class Screen:
         return max(1, room if tasks <= room else room - 1)
 
     def _line(self, task: Task) -> tuple[str, int]:
-        rendered = self._rendered(self._row(task)).rstrip("\n")
-        return rendered, min(self._size.width, words.width(words.clean(rendered)))
+        """What has not changed is not made anew; a bar that pulses always has."""
+        known = self._lines.get(task.id)
+        if known is None or known.of is not task or known.columns != self._size.width or _pulses(task):
+            row = self._row(task)
+            text = self._rendered(row).rstrip("\n")
+            known = self._lines[task.id] = _Line(task, self._size.width, text, min(self._size.width, row.cell_len))
+        return known.text, known.cells
 
-    def _row(self, task: Task) -> Table:
+    def _row(self, task: Task) -> Text:
         """A sign, the title, the bar, the percentage, and as many words as there is room for."""
         width = self._size.width
         title, bar = min(30, width // 4 + 2), next((cells for least, cells in BARS if width >= least), 0)
         room = width - title - bar - 11
         colour = words.STALLED if task.stalled else words.COLOURS.get(task.status, "")
-        cells: list[Text | ProgressBar] = [
-            Text(self._sign(GLYPHS.get(task.status, "·")), style=colour),
-            Text(self._sign(words.fitted(words.name(task), title))),
-            *([self._bar(task, bar)] if bar else []),
-            Text(f"{words.percent(task):>4}"),
-        ]
+        sign, name = self._sign(GLYPHS.get(task.status, "·")), self._sign(words.fitted(words.name(task), title))
+        row = Text.assemble((sign, colour), f" {name} ")
+        if bar:
+            row.append_text(self._bar(task, bar)).append(" ")
+        row.append(f"{words.percent(task):>4}")
         if room > 0:
             told = _told(task, room)
             style = "" if task.status is State.RUNNING and not task.stalled else colour
-            cells.append(Text(self._sign(words.fitted(told, min(room, words.width(told)))), style=style))
-        row = Table.grid(padding=(0, 1, 0, 0))
-        for _ in cells:
-            row.add_column(no_wrap=True)
-        row.add_row(*cells)
+            row.append(" ").append(self._sign(words.fitted(told, min(room, words.width(told)))), style=style)
         return row
 
-    def _bar(self, task: Task, cells: int) -> ProgressBar:
+    def _bar(self, task: Task, cells: int) -> Text:
         colour = words.STALLED if task.stalled else words.COLOURS.get(task.status, "white")
-        unknown = task.percent is None
-        return ProgressBar(
+        bar = ProgressBar(
             total=100,
             completed=_fine_percent(task) or 0.0,
             width=cells,
-            pulse=unknown and task.status is State.RUNNING and not task.stalled,
+            pulse=_pulses(task),
             complete_style=Style(color=colour),
             finished_style=Style(color="green"),
             pulse_style=Style(color=colour),
             animation_time=time.monotonic(),
         )
+        drawn = Text()
+        for piece in self._console.render(bar):
+            drawn.append(piece.text, style=piece.style)
+        return drawn
 
     def _ended(self, task: Task) -> Text:
         """What is left of a task that is over; one line of the terminal's width at most."""
@@ -184,7 +197,7 @@ class Screen:
             parts.append(f"{words.span(left_s)} left, until {at:%H:%M}")
         return " · ".join(parts)
 
-    def _rendered(self, what: Text | Table) -> str:
+    def _rendered(self, what: Text) -> str:
         with self._console.capture() as captured:
             self._console.print(what, no_wrap=True, overflow="crop", crop=True)
         return captured.get()
@@ -194,6 +207,10 @@ class Screen:
         if self._console.encoding.lower().startswith("utf"):
             return text
         return "".join(ASCII.get(character, character) for character in text)
+
+
+def _pulses(task: Task) -> bool:
+    return task.percent is None and task.status is State.RUNNING and not task.stalled
 
 
 def _told(task: Task, room: int) -> str:
