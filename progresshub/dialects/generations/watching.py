@@ -98,14 +98,14 @@ async def _awaited(call: Call[Any, None], name: str, audience: Audience, watcher
 
 
 async def _next(hub: Hub, name: str, known: Task | None, bell: asyncio.Event, watcher: Watcher) -> Task | None:
-    """A newer run than the one that is known, as soon as it is kept."""
+    """A newer run than the one that is known, as soon as it is kept; it may have been on its way before."""
     while not watcher.over.done():
-        await bell.wait()
         bell.clear()
         await hub.kept()
         found = await runs.newest(hub, name)
         if found is not None and (known is None or found.id != known.id):
             return found
+        await bell.wait()
     return known
 
 
