@@ -54,7 +54,7 @@ def runner(config: Config, url: str) -> Runner:
         "python": Setup(modules=("progresshub.jobs.demo", *config.python.modules), path=config.python.path),
         DOWNLOADS: downloads(None),
         audio.POOL: Setup(modules=("progresshub.jobs.sound",)),
-        "video": Setup(modules=("progresshub.jobs.film",)),
+        "video": Setup(modules=("progresshub.jobs.film.making",)),
     }
     return Runner(config.runner, config.warm, url=url, pools=pools)
 

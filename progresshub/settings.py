@@ -24,6 +24,7 @@ PLACEHOLDER = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _PLACE = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}")
 _PROXY = re.compile(r"http://(?:[^\s:/@]+:[^\s:/@]*@)?(?:\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):\d{1,5}/?")
 _API = re.compile(r"https?://[^\s/@]+(?:/[^\s?#]*)?")
+_FAMILY = r"^[\w -]*\Z"
 _COLOUR = r"^(#[0-9A-Fa-f]{6})?\Z"
 _ADDRESS = re.compile(r"unix:.+|(?:\[[0-9A-Fa-f:.%]+\]|[^\s:/]*):(\d{1,5})")
 
@@ -75,6 +76,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     batch: Annotated[AtLeastOne, Meta(description="Most tasks in one batch")] = 10_000
     header_bytes: Annotated[int, Meta(description="Largest header line", ge=1024, le=1_048_576)] = 16_384
     auth_failures_per_min: Annotated[AtLeastOne, Meta(description="Wrong tokens taken from one address")] = 30
+    share_s: Annotated[Seconds, Meta(description="Longest that a link to a task lasts; 0 gives none")] = 2_592_000.0
 
 
 class Uploads(Struct, frozen=True, kw_only=True):
@@ -221,8 +223,8 @@ class Video(Struct, frozen=True, kw_only=True):
     accent: Annotated[
         str, Meta(description='Colour of what stands out, as "#rrggbb"; empty: the theme\'s', pattern=_COLOUR)
     ] = ""
+    font: Annotated[str, Meta(description="Font family; empty: the best there is", pattern=_FAMILY)] = ""
     height: Annotated[Literal[480, 720, 1080], Meta(description="Lines of the picture, which is 16:9")] = 720
-    frames_per_s: Annotated[int, Meta(description="Pictures a second", ge=1, le=60)] = 10
     words_per_min: Annotated[int, Meta(description="How fast espeak-ng speaks", ge=80, le=450)] = 160
     piper_voices: Annotated[
         Texts, Meta(description="Models of piper's voices, such as /srv/en_US-amy-medium.onnx")

@@ -37,7 +37,7 @@ class Tool(NamedTuple):
 TOOLS = (
     Tool("ffmpeg", "ffmpeg", "downloads that are merged or converted, and what becomes of audio and video"),
     Tool("espeak-ng", "espeak-ng", "films whose slides are narrated"),
-    Tool("chromium", "chromium", "the dashboard in a browser"),
+    Tool("chromium", "chromium", "the dashboard and videos in a browser"),
 )
 
 

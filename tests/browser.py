@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 
 from tests.wait import PATIENCE_S
 
@@ -31,6 +31,8 @@ ARGS = (
 )
 UNREACHED = "Failed to load resource"
 """What a browser says itself of a request that was refused or found no server: the page has its own words for that."""
+expect.set_options(timeout=1000 * PATIENCE_S)
+
 NOTE_VIOLATIONS = """
 addEventListener("securitypolicyviolation", (event) =>
     console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`));

@@ -46,6 +46,13 @@ def test_the_package_says_what_its_metadata_say():
     assert setup()["metadata"]["description"] == first_line
 
 
+def test_the_pictures_that_readme_shows_are_there():
+    shown = re.findall(r"""[("](tests/pictures/[^)"]+)""", (ROOT / "README.md").read_text(encoding="utf-8"))
+
+    assert len(shown) == 3
+    assert [path for path in shown if not (ROOT / path).is_file()] == []
+
+
 def test_every_module_says_what_it_is():
     silent = [
         str(path.relative_to(ROOT))

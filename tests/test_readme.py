@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests import serving, songs
+from tests.dialects.studio import need_tools
 from tests.media import File, make_video, media_server
 from tests.wait import PATIENCE_S
 
@@ -113,6 +115,17 @@ async def test_its_pipeline_is_followed_to_the_end(tmp_path: Path) -> None:
     assert '"again":{"message":"hello world!","count":1}' in said
 
 
+async def test_its_video_is_made_and_followed_by_name(tmp_path: Path) -> None:
+    need_tools()
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(shell_blocks("Videos")[0], server.url, cwd=tmp_path)
+
+    told = [message["status"] for message in map(json.loads, re.findall(r"^data: (.*)$", said, re.MULTILINE))]
+    assert [told[0], *told[-2:]] == ["connected", "completed", "done"]
+    assert {"generating_content", "generating_scripts", "generating_audio", "composing_video"} <= set(told)
+    assert (tmp_path / "tea.mp4").read_bytes()[4:8] == b"ftyp"
+
+
 async def test_its_function_is_a_task_type(tmp_path: Path) -> None:
     (source,) = re.findall(r"```python\n(from progresshub import Context.*?)```", README, re.DOTALL)
     (tmp_path / "chores.py").write_text(source)
@@ -133,3 +146,23 @@ async def test_its_script_runs_without_a_server() -> None:
     said = await typed(f"python - <<'END'\n{source}\nEND", "http://nowhere")
 
     assert said.split() == ["one", "two", "three"]
+
+
+async def test_its_task_is_shown_to_others(tmp_path: Path) -> None:
+    async with serving.serving(tmp_path / "data") as client:
+        said = await typed(shell_blocks("On other pages")[0], client.url)
+        link = re.search(r'"url":"([^"]+)"', said)
+        assert link is not None
+        async with client.session.get(client.url + link[1], allow_redirects=False) as response:
+            assert response.status == 303
+
+    assert 'aria-label="Pack the boxes: 42 %"' in said
+
+
+def test_its_page_imports_what_there_is() -> None:
+    (page,) = re.findall(r"```html\n(.*?)```", README, re.DOTALL)
+    module = (Path(__file__).parents[1] / "progresshub/web/static/progresshub.js").read_text()
+
+    assert "export function watch(" in module
+    assert 'customElements.define("progress-hub"' in module
+    assert re.findall(r"localhost:8080(/[^\"]+)", page) == ["/progresshub.js"] * 2

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import wraps
 from typing import Any, NamedTuple
 
 from aiohttp import web
@@ -73,6 +74,7 @@ def shared(route: Route) -> Route:
     if route.method != "GET" or not route.path.startswith(PROGRESS) or "/" in name:
         return route
 
+    @wraps(route.handler)
     async def either(call: Call[Any, Any]) -> web.StreamResponse:
         wanted = EVENT_STREAM in call.request.headers.get("Accept", "").lower()
         if wanted and await runs.newest(call.hub, name) is not None:

@@ -20,7 +20,9 @@ from progresshub.settings import Config, Server
 
 PROBES = frozenset({"/health", "/ready", "/live"})
 OPEN = implied(["submit"])
+READ = implied(["read"])
 NOTHING: frozenset[str] = frozenset()
+SHARE = "share"
 
 EXPOSED = "Content-Disposition, Content-Range, Retry-After, X-Log-Offset, X-Log-Size, X-Request-ID"
 ASKED = (
@@ -64,8 +66,10 @@ class Guard:
             self._hosts.check(request.headers.getall("Host", ()), request.host, host)
         if request.method == "OPTIONS":
             return NOTHING
+        if _is_shared(request, route) and self._opens(request, request.query.get(SHARE, "")):
+            return READ  # whoever has the address may read there, on whatever page it stands
         self._origins.check(request.method, request.headers, host)
-        scopes = self._scopes(request, None if route is None else route.scope, host)
+        scopes = self._scopes(request, route, host)
         if route is not None and request.body_exists:
             if route.has_body:
                 check_media(request.content_type, route.takes)
@@ -102,12 +106,17 @@ class Guard:
             return route.upload.most_bytes(self._config) + BESIDES_BYTES
         return self._config.limits.body_bytes
 
-    def _scopes(self, request: web.Request, needed: str | None, host: str) -> frozenset[str]:
+    def _scopes(self, request: web.Request, route: Route | None, host: str) -> frozenset[str]:
         """What whoever asks may do; where everybody may do what is asked, a token that means nothing is no matter."""
+        needed = None if route is None else route.scope
         everybody = OPEN if self._may_be_open and not self._tokens.configured else NOTHING
         enough = needed is None or needed in everybody
         holder: Holder | None
-        if token := bearer(request.headers.get("Authorization", "")):
+        token = bearer(request.headers.get("Authorization", ""))
+        shared = _is_shared(request, route)
+        if shared and self._opens(request, token):
+            return everybody | READ
+        if token:
             holder = (
                 self._tokens.holder(token) if enough else self._tokens.verify(token, self._proxies.address(request))
             )
@@ -116,15 +125,27 @@ class Guard:
         scopes = everybody if holder is None else everybody | holder.scopes
         if needed is None or needed in scopes:
             return scopes
+        if shared and self._opens(request, self._cookie(request, self._tokens.share_cookie, host)):
+            return scopes | READ
         if holder is None:
             raise Unauthorized
         raise Forbidden(reason=f"it needs a token of scope {needed}")
 
     def _session(self, request: web.Request, host: str) -> Holder | None:
-        if not self._origins.trusts(request.headers.get("Origin"), host):
-            return None
-        cookie = request.cookies.get(self._tokens.cookie)
-        return None if cookie is None else self._tokens.session(cookie)
+        return self._tokens.session(self._cookie(request, self._tokens.cookie, host))
+
+    def _cookie(self, request: web.Request, name: str, host: str) -> str:
+        """A cookie's value, if the page that sends it may speak for the user; else it is empty."""
+        return request.cookies.get(name, "") if self._origins.trusts(request.headers.get("Origin"), host) else ""
+
+    def _opens(self, request: web.Request, ticket: str) -> bool:
+        """Whether this is a ticket for the task that is asked for."""
+        return bool(ticket) and self._tokens.shares.opens(ticket, request.match_info.get("id", ""))
+
+
+def _is_shared(request: web.Request, route: Route | None) -> bool:
+    """Whether a ticket could let read what is asked for."""
+    return route is not None and route.shared and request.method in ("GET", "HEAD")
 
 
 def bearer(authorization: str) -> str:

@@ -59,7 +59,8 @@ class Upload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread.
+    """`scope` None is open to everybody. `body` None takes no body; `raw` hands the body on unread. What is
+    `shared` answers also to whoever has a link to the task that the path's `id` names.
 
     With an `upload` it takes forms as well, which the handler receives itself; `body` is None for those.
     `answers` describes each status: a type for JSON, several of which it is one, or a text that says what comes.
@@ -73,6 +74,7 @@ class Route:
     query: type[Any] | None = None
     body: type[Any] | None = None
     raw: bool = False
+    shared: bool = False
     upload: Upload | None = None
     takes: tuple[str, ...] = (JSON,)
     answers: Mapping[int, Any] = field(default_factory=dict)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from progresshub.clock import Clock
 from progresshub.edge.backoff import Failures
 from progresshub.edge.sessions import CODE_S, MOST_CODES, MOST_SESSIONS, SESSION_S, Tickets
+from progresshub.edge.shares import Shares
 from progresshub.edge.tokenfile import LADDER, digest, listed, local_token, revision
 from progresshub.errors import StartupError, TooMany, Unauthorized
 from progresshub.settings import Config
@@ -44,7 +45,9 @@ class Tokens:
     def __init__(self, config: Config, data: Path, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._data = data
-        own = digest(local_token(data))
+        secret = local_token(data)
+        own = digest(secret)
+        self.shares = Shares(secret.encode(), self._clock)
         self._own = Holder(own, implied(LADDER))
         self._named = [Holder(bytes.fromhex(one.sha256), implied(one.scopes)) for one in config.tokens.values()]
         self._revision = revision(data)
@@ -56,6 +59,7 @@ class Tokens:
         self._codes = Tickets(self._clock, lasts_s=CODE_S, most=MOST_CODES)
         # Cookies know no ports: two servers on one machine need different names.
         self.cookie = f"progresshub_{sha256(own).hexdigest()[:8]}"
+        self.share_cookie = f"{self.cookie}_share"
 
     @property
     def configured(self) -> bool:

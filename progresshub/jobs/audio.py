@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload, Unavailable
-from progresshub.jobs.payload import read, schema_of
+from progresshub.jobs.payload import UPLOADED, read, schema_of
 from progresshub.kinds import Call, Kind, Lane
 from progresshub.model import Task
 from progresshub.settings import Audio as Settings
@@ -45,7 +45,9 @@ class Song(Struct, frozen=True, forbid_unknown_fields=True):
 
     file: (
         Annotated[
-            str, Meta(max_length=255, pattern=r"^[^/\x00.][^/\x00]*\Z", description="A file in the task's directory")
+            str,
+            Meta(max_length=255, pattern=r"^[^/\x00.][^/\x00]*\Z", description="A file in the task's directory"),
+            UPLOADED,
         ]
         | None
     ) = None

@@ -56,7 +56,7 @@ def kind(commands: Mapping[str, Command]) -> Kind:
     return Kind(
         name="command",
         summary="Runs a program: " + (", ".join(sorted(commands)) or "none is named in the settings"),
-        schema={"oneOf": [schema_of(Named), schema_of(Direct)]},
+        schema={"oneOf": [*_offers(commands), schema_of(Direct)]},
         check=templates.check,
         launch=templates.launch,
         title=_title,
@@ -65,6 +65,24 @@ def kind(commands: Mapping[str, Command]) -> Kind:
         timeout_of=templates.timeout_ms,
         needs_command_scope=_is_direct,
     )
+
+
+def _offers(commands: Mapping[str, Command]) -> list[dict[str, Any]]:
+    """A schema for each command of the settings; the patterns are Python's, and checked as such."""
+    return [_offer(name, command) for name, command in sorted(commands.items())] or [schema_of(Named)]
+
+
+def _offer(name: str, command: Command) -> dict[str, Any]:
+    args = {param: {"type": ["string", "number"], "pattern": pattern} for param, pattern in command.params.items()}
+    values = {"type": "object", "properties": args, "required": list(args), "additionalProperties": False}
+    return {
+        "title": name,
+        "description": command.summary or shlex.join(command.argv),
+        "type": "object",
+        "properties": {"name": {"const": name}, "args": values},
+        "required": ["name", "args"] if args else ["name"],
+        "additionalProperties": False,
+    }
 
 
 class _Templates:

@@ -12,6 +12,9 @@ from progresshub.errors import InvalidPayload
 
 P = TypeVar("P", bound=msgspec.Struct)
 
+UPLOADED = msgspec.Meta(extra_json_schema={"format": "upload"})
+"""Marks what names files that come with the task, so that a form asks for the files themselves."""
+
 _MISSING = re.compile(r"Object missing required field `([^`]*)`(.*)")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`(.*)")
 _PATH = re.compile(r"(.*) - at `(?:key in )?\$\.?([^`]*)`")

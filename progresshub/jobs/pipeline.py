@@ -62,7 +62,7 @@ def kind(
     return Kind(
         name=KIND,
         summary="Does several tasks as one: " + (", ".join(sorted({*named, *functions})) or "none is named"),
-        schema={"oneOf": [schema_of(Named), schema_of(Inline)]},
+        schema={"oneOf": [*(_offer(name, one) for name, one in sorted(named.items())), *_schemas(functions)]},
         check=made.check,
         launch=made.launch,
         title=_title,
@@ -71,6 +71,30 @@ def kind(
         keeps_steps=True,
         needs_command_scope=made.needs_command_scope,
     )
+
+
+def _offer(name: str, pipeline: Pipeline) -> dict[str, Any]:
+    """The schema of a pipeline of the settings: what it is given beside its name."""
+    try:
+        known = pipelines.inputs_of(pipeline.steps) | pipeline.inputs.keys()
+    except Broken:
+        known = set(pipeline.inputs)  # `check_settings` says what is wrong with it
+    inputs = {key: {"default": pipeline.inputs[key]} if key in pipeline.inputs else {} for key in sorted(known)}
+    missing = [key for key in inputs if key not in pipeline.inputs]
+    given = {"type": "object", "properties": inputs, "required": missing, "additionalProperties": False}
+    return {
+        "title": name,
+        "description": pipeline.summary or " · ".join(step.name for step in pipeline.steps),
+        "type": "object",
+        "properties": {"name": {"const": name}, "inputs": given},
+        "required": ["name", "inputs"] if missing else ["name"],
+        "additionalProperties": False,
+    }
+
+
+def _schemas(functions: Mapping[str, Function]) -> list[dict[str, Any]]:
+    """The schemas of what is not named in the settings."""
+    return [*([schema_of(Named)] if functions else []), schema_of(Inline)]
 
 
 class _Recipe(NamedTuple):

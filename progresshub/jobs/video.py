@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from progresshub.errors import InvalidPayload, Unavailable
 from progresshub.jobs import languages, topics
-from progresshub.jobs.payload import read, schema_of
+from progresshub.jobs.payload import UPLOADED, read, schema_of
 from progresshub.kinds import Call, Kind, Lane
 from progresshub.model import Task
 from progresshub.settings import Video as VideoSettings
@@ -40,14 +40,16 @@ class Video(Struct, frozen=True, forbid_unknown_fields=True):
         "english"
     )
     tone: Annotated[str, Meta(max_length=60, description="How it is said, where a model writes it")] = "formal"
-    content: Annotated[str, Meta(max_length=200_000, description="The slides as Markdown, one for each heading")] = ""
+    content: Annotated[str, Meta(max_length=100_000, description="The slides as Markdown, one for each heading")] = ""
     theme: Annotated[Literal["light", "dark"] | None, Meta(description="Colours; left out, those of the settings")] = (
         None
     )
     voice: (
         Annotated[str, Meta(max_length=64, pattern=r"^[\w+-]+\Z", description="A voice of piper or espeak-ng")] | None
     ) = None
-    images: Annotated[list[str], Meta(max_length=50, description="Uploaded pictures that the Markdown shows")] = []
+    images: Annotated[
+        list[str], Meta(max_length=50, description="Uploaded pictures that the Markdown shows"), UPLOADED
+    ] = []
 
 
 class ContentSlide(Struct, frozen=True, kw_only=True):
@@ -102,7 +104,7 @@ def kind(settings: VideoSettings) -> Kind:
 
     def launch(task: Task) -> Call:
         arguments = {"request": task.spec.payload, "settings": limits}
-        return Call(pool=KIND, target="progresshub.jobs.film:make", arguments=arguments, fresh=True)
+        return Call(pool=KIND, target="progresshub.jobs.film.making:make", arguments=arguments, fresh=True)
 
     return Kind(
         name=KIND,

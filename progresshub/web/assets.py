@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import mimetypes
+import re
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -36,8 +37,12 @@ SHELL_HEADERS = {
 }
 FOREVER = "public, max-age=31536000, immutable"
 SHELL = "index.html"
+MODULE = "progresshub.js"
+FIRST = "list.js"
 COMPRESSES = 0.9
 """A file that gzip makes no smaller than this share of itself is sent as it is."""
+_IMPORT = re.compile(r'^import .*from "\./([\w.-]+)";$', re.MULTILINE)
+_PLACE = re.compile(r"\{(\w+)\}")
 
 
 class Asset(NamedTuple):
@@ -64,10 +69,25 @@ def version() -> str:
 
 
 @cache
-def shell(base_path: str) -> str:
-    """The page that all pages of the dashboard begin with; what is shown is decided in the browser."""
+def shell(base_path: str, module: str = FIRST) -> str:
+    """The page that all pages of the dashboard begin with; what is shown is decided in the browser.
+
+    It names the scripts that it will want, or each would wait for the one that asks for it.
+    """
     text = assets()[SHELL].data.decode()
-    return text.replace("{base}", escape(base_path)).replace("{version}", version()).replace("{release}", __version__)
+    wanted = sorted(_imported("main.js") | _imported(module))
+    preloads = "\n".join(f'<link rel="modulepreload" href="-/web/{version()}/{name}">' for name in wanted)
+    said = {"base": escape(base_path), "preloads": preloads, "version": version(), "release": __version__}
+    return _PLACE.sub(lambda place: said[place[1]], text)
+
+
+def _imported(module: str) -> set[str]:
+    """A script, and all that it can't begin without."""
+    names, new = set(), {module}
+    while new:
+        names |= new
+        new = {name for known in new for name in _IMPORT.findall(assets()[known].data.decode())} - names
+    return names
 
 
 def wants_page(request: web.Request) -> bool:
@@ -81,23 +101,42 @@ async def front(call: Call[None, None]) -> web.Response:
 
 
 async def page(call: Call[None, None]) -> web.Response:
-    return web.Response(text=shell(call.config.server.base_path), content_type="text/html", headers=SHELL_HEADERS)
+    return _shell(call, FIRST)
+
+
+async def new(call: Call[None, None]) -> web.Response:
+    return _shell(call, "new.js")
+
+
+async def task(call: Call[None, None]) -> web.Response:
+    return _shell(call, "task.js")
+
+
+def _shell(call: Call[None, None], module: str) -> web.Response:
+    text = shell(call.config.server.base_path, module)
+    return web.Response(text=text, content_type="text/html", headers=SHELL_HEADERS)
 
 
 async def file(call: Call[None, None]) -> web.Response:
     asset = assets().get(call.path("name"))
     if asset is None or call.path("name") == SHELL:
         raise UnknownPath(path=call.request.path)
-    headers = {
-        **SAFE,
-        "Cache-Control": FOREVER if call.path("version") == version() else "no-cache",
-        "ETag": f'"{asset.etag}"',
-        "Vary": "Accept-Encoding",
-    }
-    if asset.etag in call.request.headers.get("If-None-Match", ""):
+    return _answer(call.request, asset, FOREVER if call.path("version") == version() else "no-cache")
+
+
+async def module(call: Call[None, None]) -> web.Response:
+    """The client module, at an address that stays; pages of allowed origins import it."""
+    answer = _answer(call.request, assets()[MODULE], "no-cache")
+    answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return answer
+
+
+def _answer(request: web.Request, asset: Asset, caching: str) -> web.Response:
+    headers = {**SAFE, "Cache-Control": caching, "ETag": f'"{asset.etag}"', "Vary": "Accept-Encoding"}
+    if asset.etag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
     body = asset.data
-    if asset.compressed and "gzip" in call.request.headers.get("Accept-Encoding", ""):
+    if asset.compressed and "gzip" in request.headers.get("Accept-Encoding", ""):
         headers["Content-Encoding"] = "gzip"
         body = asset.compressed
     return web.Response(body=body, content_type=asset.content_type, charset="utf-8", headers=headers)
@@ -121,8 +160,16 @@ ROUTES = (
         scope=None,
         answers={200: house.Index},
     ),
-    Route(method="GET", path="/new", handler=page, summary="The dashboard's forms", scope=None, answers=HTML),
-    Route(method="GET", path="/tasks/{id}", handler=page, summary="A task's page", scope=None, answers=HTML),
+    Route(method="GET", path="/new", handler=new, summary="The dashboard's forms", scope=None, answers=HTML),
+    Route(method="GET", path="/tasks/{id}", handler=task, summary="A task's page", scope=None, answers=HTML),
+    Route(
+        method="GET",
+        path=f"/{MODULE}",
+        handler=module,
+        summary="A module that watches tasks from any web page",
+        scope=None,
+        answers={200: "text/javascript", 304: "it is what you have"},
+    ),
     Route(
         method="GET",
         path="/-/web/{version}/{name}",

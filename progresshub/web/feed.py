@@ -13,7 +13,6 @@ from itertools import islice
 import msgspec
 from aiohttp import web
 
-from progresshub import __version__
 from progresshub.bus import Encoding
 from progresshub.edge import sse
 from progresshub.edge.routes import Call, Route
@@ -39,14 +38,12 @@ class FeedQuery(msgspec.Struct):
 
 class Hello(msgspec.Struct):
     """Ends what is told of the past. `resumed` is false where everything known before is void; `total` is how
-    many tasks there are, `live` how many of them have not ended, `now_ms` the server's clock."""
+    many tasks there are, `now_ms` the server's clock."""
 
     now_ms: int
     total: int
-    live: int
     resumed: bool
     heartbeat_s: float
-    version: str
 
 
 async def feed(call: Call[FeedQuery, None]) -> web.StreamResponse:
@@ -63,7 +60,12 @@ async def feed(call: Call[FeedQuery, None]) -> web.StreamResponse:
         missed = None if seen is None or seen > now else await _missed(hub, seen)
         async for rows in _newest(hub) if missed is None else _pieces(missed):
             await connection.send(_frame("rows", rows))
-        hello = _hello(hub, call.config.streams.heartbeat_s, resumed=missed is not None)
+        hello = Hello(
+            now_ms=hub.clock.now_ms(),
+            total=hub.journal.counts.total(),
+            resumed=missed is not None,
+            heartbeat_s=call.config.streams.heartbeat_s,
+        )
         await connection.send(b"id: %b\n%b" % (str(now).encode(), _frame("hello", hello)))
         subscription.release(told=now)
         return await connection.wait()
@@ -91,18 +93,6 @@ def frame(event: Event) -> bytes:
 
 def _frame(name: str, data: object) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), encode(data))
-
-
-def _hello(hub: Hub, heartbeat_s: float, *, resumed: bool) -> Hello:
-    counts = hub.journal.counts
-    return Hello(
-        now_ms=hub.clock.now_ms(),
-        total=counts.total(),
-        live=sum(tasks for where, tasks in counts.items() if where.state not in FINAL),
-        resumed=resumed,
-        heartbeat_s=heartbeat_s,
-        version=__version__,
-    )
 
 
 async def _newest(hub: Hub) -> AsyncIterator[list[Row]]:

@@ -7,13 +7,15 @@ from typing import Annotated
 import msgspec
 from aiohttp import web
 
-from progresshub.edge.routes import Call, Route
-from progresshub.edge.wire import reply
+from progresshub.edge.routes import JSON, Call, Route
+from progresshub.edge.wire import encode
 from progresshub.model import State
 from progresshub.storage.persistence import Filter
 from progresshub.web.rows import Row, row
 
-MOST = 2_000
+MOST = 1_000
+THREAD_BYTES = 16_384
+"""What is larger is compressed in a thread, and holds nobody up."""
 
 
 class RowsQuery(msgspec.Struct):
@@ -40,7 +42,8 @@ async def rows(call: Call[RowsQuery, None]) -> web.Response:
     states = frozenset() if query.state is None else frozenset({query.state})
     wanted = Filter(queue=query.queue, kind=query.kind, states=states, text=query.q)
     found, before = await call.hub.page(wanted, query.before, query.limit)
-    response = reply(Rows([row(task) for task in found], before, call.hub.journal.counts.total()))
+    body = encode(Rows([row(task) for task in found], before, call.hub.journal.counts.total()))
+    response = web.Response(body=body, content_type=JSON, zlib_executor_size=THREAD_BYTES)
     response.enable_compression()
     return response
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from progresshub.dialects.crossroads import Claim, by_itself, claim
 from tests import make
+from tests.dialects.studio import studio
 from tests.serving import Client
 
 A = Claim("a", frozenset({"film"}), by_itself(lambda task: "as a says"))
@@ -45,3 +48,16 @@ async def test_a_task_of_another_origin_has_a_status_there(client: Client) -> No
     body = await client.get(f"/api/status/{task_id}")
 
     assert (body["job_id"], body["status"], body["progress"]) == (task_id, "processing", 30)
+
+
+async def test_a_video_that_came_through_another_dialect_is_shown_as_a_generation(tmp_path: Path) -> None:
+    later = {"type": "video", "payload": {"topic": "Tea"}, "process_at": "2999-01-01T00:00:00Z"}
+    async with studio(tmp_path) as here:
+        created = await here.client.post("/api/v1/tasks", later, 201)
+
+        by_name = await here.client.get("/api/status/Tea")
+        by_id = await here.client.get(f"/api/status/{created['task_id']}")
+
+    assert list(by_name) == ["status", "progress", "message", "timestamp"]
+    assert by_name["status"] == "waiting"
+    assert by_id == by_name

@@ -100,6 +100,17 @@ async def test_an_unknown_task_has_left_nothing(client: Client, what: str) -> No
     assert (status, answer["code"]) == (404, "TASK_NOT_FOUND")
 
 
+async def test_what_happened_is_told_without_the_progress_on_request(client: Client) -> None:
+    task_id = await client.submit("external")
+    for percent in (10, 20):
+        await client.report(task_id, percent=percent)
+    await client.report(task_id, status="done")
+
+    body = await client.get(f"/api/v1/tasks/{task_id}/events", progress="false")
+
+    assert [event["type"] for event in body["events"]] == ["submitted", "started", "completed"]
+
+
 async def test_a_task_that_has_printed_nothing_has_an_empty_log(client: Client) -> None:
     task_id = await client.submit("external")
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from progresshub.clock import Clock
-from progresshub.dialects import DIALECTS
+from progresshub.dialects import DIALECTS, generations
 from progresshub.edge import house
 from progresshub.edge.app import Site
 from progresshub.edge.door import Door
@@ -56,13 +56,16 @@ async def served(
     addresses: Sequence[str] = ("127.0.0.1:8080",),
     dialects: tuple[Dialect, ...] = (*DIALECTS, WEB),
     clock: Clock | None = None,
+    **given: Any,
 ) -> AsyncIterator[Served]:
+    """What else is `given` goes to the hub."""
     settings = settings or Config()
-    async with a_hub(data) as hub:
+    async with a_hub(data, **given) as hub:
         tokens = Tokens(settings, data, clock)
         guard = Guard(settings, tokens, addresses)
         site = Site(hub, settings, dialects, fallback=house.HOUSE, guard=guard, door=Door(100, 30.0))
         app = site.app()
         house.furnish(app, settings, tokens, dialects)
+        generations.furnish(app, hub, settings.generations)
         async with TestClient(TestServer(app)) as client:
             yield Served(client, app, tokens, hub)

@@ -31,6 +31,8 @@ MEANT_TO_BE_OPEN = {
     ("POST", "/-/login"),
     ("POST", "/-/logout"),
     ("GET", "/-/session"),
+    ("GET", "/progresshub.js"),
+    ("GET", "/-/shared/{id:[A-Za-z0-9-]{1,64}}/{ticket}"),
 }
 
 

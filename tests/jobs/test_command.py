@@ -148,3 +148,22 @@ def test_the_title_shows_the_command_and_no_secret():
     ):
         assert "s3cret" not in title(*argv)
     assert len(title("x" * 500)) == command.TITLE_CHARS
+
+
+def test_its_schema_offers_the_commands_of_the_settings():
+    commands = {
+        "say": Command(argv=("echo", "{word}"), params={"word": "x+"}, summary="Says it"),
+        "rest": Command(argv=("true",)),
+    }
+
+    rest, say, _direct = command.kind(commands).schema["oneOf"]
+
+    assert (say["title"], say["description"], say["required"]) == ("say", "Says it", ["name", "args"])
+    assert say["properties"]["args"]["properties"] == {"word": {"type": ["string", "number"], "pattern": "x+"}}
+    assert (rest["properties"]["name"], rest["description"]) == ({"const": "rest"}, "true")
+
+
+def test_without_commands_its_schema_is_still_one():
+    named, direct = command.kind({}).schema["oneOf"]
+
+    assert (named["title"], direct["title"]) == ("Named", "Direct")

@@ -84,6 +84,20 @@ def made(kinds: dict[str, Kind], *steps: PipelineStep) -> Kind:
     return kinds["pipeline"]
 
 
+def test_its_schema_says_what_each_pipeline_of_the_settings_is_given(kinds: dict[str, Kind]) -> None:
+    greet = PipelineStep(name="greet", type="demo", payload={"message": "${inputs.who} ${inputs.how}"})
+    broken = PipelineStep(name="broken", type="demo", payload={"message": "${inputs."})
+    named = {"p": Pipeline(steps=(greet,), inputs={"how": "well"}), "q": Pipeline(steps=(broken,))}
+
+    offer, wrong, inline = pipeline.kind(named, {}, kinds, lambda name: {}).schema["oneOf"]
+
+    assert (offer["title"], offer["description"]) == ("p", "greet")
+    assert offer["properties"]["inputs"]["properties"] == {"how": {"default": "well"}, "who": {}}
+    assert offer["properties"]["inputs"]["required"] == ["who"]
+    assert wrong["properties"]["inputs"]["properties"] == {}
+    assert inline["title"] == "Inline"
+
+
 def test_direct_commands_need_the_scope_unless_the_operator_wrote_them_out(kinds: dict[str, Kind]) -> None:
     whole = PipelineStep(name="a", type="command", payload={"argv": ["echo", "hi"]})
     filled = PipelineStep(name="a", type="command", payload={"argv": ["echo", "${inputs.word}"]})

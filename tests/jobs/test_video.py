@@ -4,6 +4,7 @@ import pytest
 
 from progresshub.errors import InvalidPayload, Unavailable
 from progresshub.jobs import languages, video
+from progresshub.kinds import Call
 from progresshub.settings import Video
 from tests import make
 
@@ -94,6 +95,7 @@ def test_piper_with_a_voice_stands_in_for_espeak(monkeypatch, everything_install
 def test_a_worker_gets_the_request_and_the_settings_in_a_process_of_its_own():
     call = video.kind(WITH_A_MODEL).launch(make.task(kind="video", payload=TEXT))
 
+    assert isinstance(call, Call)
     assert (call.pool, call.fresh, call.arguments["request"]) == ("video", True, TEXT)
     assert call.arguments["settings"]["llm_model"] == "small"
 

@@ -77,7 +77,7 @@ async def test_who_comes_hears_how_things_stand_and_then_every_change(tmp_path):
             gone = await stream.until("gone")
 
     assert [row["title"] for row in rows_of(told)] == ["One"]
-    assert (told[-1].data["total"], told[-1].data["live"], told[-1].data["resumed"]) == (1, 1, False)
+    assert (told[-1].data["total"], told[-1].data["resumed"]) == (1, False)
     assert (changed.data["percent"], ended.data["state"], gone.data["id"]) == (50, "completed", one)
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser import inaccessible, visiting
-from tests.serving import Client, serving
+from tests.serving import Client, command_file, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -83,6 +83,17 @@ async def test_a_task_without_news_is_amber(tmp_path, visitor):
 
         await server.report(task, percent=11)
         await expect(line(tab, "Quiet").locator(".figure")).to_have_text("11 %")
+
+
+async def test_a_task_that_will_be_tried_again_says_which_attempt_failed_and_when(tmp_path, visitor):
+    file = command_file(tmp_path, breaks="raise SystemExit('no paper')")
+    async with serving(tmp_path / "data", "scheduler.backoff_s=3000", file=file) as server:
+        await server.submit("command", {"name": "breaks"}, title="Print", max_retries=2)
+        tab = await visitor.tab(f"{server.url}/")
+
+        await expect(line(tab, "Print")).to_contain_text("attempt 1 of 3")
+        await expect(line(tab, "Print")).to_contain_text("tries again after:")
+        await expect(line(tab, "Print")).to_contain_text(re.compile(r"in \d+ min( \d+ s)? · "))
 
 
 async def test_filters_are_in_the_address_and_outlast_a_reload(tmp_path, visitor):
@@ -181,10 +192,14 @@ async def test_keys_move_select_and_act_but_never_while_one_types(tmp_path, visi
         await tab.keyboard.press("?")
         await expect(tab.get_by_role("dialog", name="Keyboard")).to_contain_text("Next task")
         await tab.keyboard.press("Escape")
+        await expect(tab.get_by_role("dialog")).to_be_hidden()
         await tab.keyboard.press("Enter")
         await expect(tab).to_have_url(re.compile(rf"/tasks/{one}$"))
         await tab.go_back()
         await expect(titles(tab)).to_have_count(3)
+        await tab.keyboard.press("j")
+        await tab.keyboard.press("l")
+        await expect(tab.get_by_role("heading", name="Log")).to_be_in_viewport()
 
 
 async def test_a_refusal_is_said(tmp_path, visitor):

@@ -47,6 +47,23 @@ async def test_a_token_lets_somebody_in_and_logging_out_ends_it(tmp_path, visito
         await expect(tab.locator("#link")).to_have_text("Logged out")
 
 
+async def test_all_tabs_are_let_in_and_out_together(tmp_path, visitor):
+    async with serving(tmp_path, file=closed(tmp_path)) as server:
+        tabs = [await visitor.tab(f"{server.url}/") for _ in range(2)]
+        for tab in tabs:
+            await expect(tab.get_by_role("heading", name="Log in")).to_be_visible()
+
+        await tabs[1].get_by_label("Token or code").fill("look")
+        await tabs[1].keyboard.press("Enter")
+        for tab in tabs:
+            await expect(tab.locator("#link")).to_have_text("Live")
+            await expect(tab.locator(".summary")).to_be_visible()
+
+        await tabs[1].get_by_role("button", name="Log out").click()
+        for tab in tabs:
+            await expect(tab.get_by_role("heading", name="Log in")).to_be_visible()
+
+
 async def test_the_address_that_the_server_shows_logs_in_once(tmp_path, visitor, browser):
     async with serving(tmp_path, file=closed(tmp_path)) as server:
         tab = await visitor.tab(server.login_url)
@@ -106,10 +123,11 @@ async def test_nothing_moves_for_those_who_want_it_still(tmp_path, visitor):
         await expect(stripe).to_have_css("animation-name", "none")
 
 
-async def test_an_address_that_means_nothing_says_so(tmp_path, visitor):
+@pytest.mark.parametrize("address", ["nowhere/at/all", "tasks/%E0%A4%A"])
+async def test_an_address_that_means_nothing_says_so(tmp_path, visitor, address):
     async with serving(tmp_path) as server:
         tab = await visitor.tab(f"{server.url}/")
-        await tab.evaluate("history.pushState(null, '', 'nowhere/at/all'); dispatchEvent(new Event('gone'))")
+        await tab.evaluate(f"history.pushState(null, '', '{address}'); dispatchEvent(new Event('gone'))")
 
         await expect(tab.get_by_role("link", name="All tasks")).to_be_visible()
 

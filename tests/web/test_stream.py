@@ -96,7 +96,9 @@ async def test_what_happened_while_it_was_away_is_told(tmp_path, visitor):
         kept, gone = await outside(server, "Kept"), await outside(server, "Gone")
         await server.report(gone, status="done")
         feeds = feeds_of(visitor.context)
-        tab = await visitor.tab(f"{between.url}/")
+        tab = await visitor.tab()
+        async with tab.expect_response("**/-/rows*"):
+            await tab.goto(between.url)
         await expect(tab.locator("#link")).to_have_text("Live")
         await expect(tab.locator("li.row")).to_have_count(2)
 

@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from typing import Protocol
-from weakref import WeakValueDictionary
 
 from progresshub.bus import Encoding
 from progresshub.dialects.generations import words
@@ -26,9 +25,10 @@ BEAT_SLICES = 16
 class Telling:
     """What the watchers of one task hear, each thing once however often it is reported."""
 
-    __slots__ = ("__weakref__", "_beat", "_beat_of", "_hub", "_said", "_task_id", "_wrap")
+    __slots__ = ("_beat", "_beat_of", "_hub", "_said", "_task_id", "_wrap", "watchers")
 
     def __init__(self, hub: Hub, task_id: str, *, chunked: bool) -> None:
+        self.watchers = 0
         self._hub = hub
         self._task_id = task_id
         self._wrap = chunk if chunked else bytes
@@ -40,10 +40,11 @@ class Telling:
     def encoding(self) -> Encoding:
         return Encoding(self, self._wrap, b"", b"")
 
-    def begin(self, task: Task) -> None:
-        """The first watcher has been told how it stands."""
-        if self._said is None:
-            self._said = words.said(task)
+    def stands(self, task: Task) -> words.Said:
+        """What somebody is told who has heard nothing yet."""
+        said = self._said if self._said is not None and words.between_steps(task) else words.said(task)
+        self._said = self._said or said
+        return said
 
     def __call__(self, event: Event) -> bytes:
         task, at_ms = event.task, event.id.ms
@@ -51,6 +52,8 @@ class Telling:
             return b"" if task.final else words.farewell(words.DELETED, at_ms)
         if task.final:
             return words.last_frames(task, at_ms)
+        if words.between_steps(task):
+            return b""
         said, before = words.said(task), self._said
         self._said = said
         return b"" if said == before else words.frame(said, at_ms)
@@ -61,7 +64,7 @@ class Telling:
         if task is None or task.final:
             return b""
         if self._beat_of != (of := (task.changed, now_ms // 1_000)):
-            self._beat_of, self._beat = of, self._wrap(words.frame(words.said(task), now_ms))
+            self._beat_of, self._beat = of, self._wrap(words.frame(self.stands(task), now_ms))
         return self._beat
 
 
@@ -118,15 +121,20 @@ class Audience:
         self.pulse = Pulse(heartbeat_s)
         self._hub = hub
         self._bells: dict[str, dict[asyncio.Event, None]] = {}
-        self._tellings: WeakValueDictionary[tuple[str, bool], Telling] = WeakValueDictionary()
+        self._tellings: dict[tuple[str, bool], Telling] = {}
         hub.listen(self._hear)
 
-    def telling(self, task_id: str, *, chunked: bool) -> Telling:
-        """The one that all watchers of that task share."""
-        known = self._tellings.get((task_id, chunked))
-        if known is None:
-            known = self._tellings[task_id, chunked] = Telling(self._hub, task_id, chunked=chunked)
-        return known
+    @contextmanager
+    def telling(self, task_id: str, *, chunked: bool) -> Iterator[Telling]:
+        """The one that all watchers of that task share while there are any."""
+        shared = self._tellings.setdefault((task_id, chunked), Telling(self._hub, task_id, chunked=chunked))
+        shared.watchers += 1
+        try:
+            yield shared
+        finally:
+            shared.watchers -= 1
+            if not shared.watchers:
+                del self._tellings[task_id, chunked]
 
     @contextmanager
     def expecting(self, name: str) -> Iterator[asyncio.Event]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from progresshub.clock import Clock
 from progresshub.dialects.generations import runs, words
-from progresshub.dialects.generations.audience import Audience
+from progresshub.dialects.generations.audience import Audience, Telling
 from progresshub.edge import sse
 from progresshub.edge.ending import DEAF
 from progresshub.edge.routes import Call, Route
@@ -36,7 +36,7 @@ class Watcher(sse.Stream):
     def __init__(self, request: web.Request, settings: Streams, clock: Clock) -> None:
         super().__init__(request, settings)
         self._clock = clock
-        self.stands: Callable[[], bytes] = self._waiting
+        self.again: Callable[[], bytes] = self._waiting
 
     def greeting(self) -> bytes:
         return b""
@@ -51,7 +51,7 @@ class Watcher(sse.Stream):
     def beat(self) -> None:
         """A heartbeat, unless it would only add to what has not been taken yet."""
         if not self.over.done() and self.backlog() == 0:
-            self.write(self.stands())
+            self.write(self.again())
 
     def _waiting(self) -> bytes:
         frame = words.frame(words.WAITING, self._clock.now_ms())
@@ -73,7 +73,8 @@ async def watch(call: Call[Any, None], name: str) -> web.StreamResponse:
         if run is None:
             await watcher.end(words.farewell(words.NEVER_CAME, call.hub.clock.now_ms()))
         else:
-            await _follow(call.hub, run, audience, watcher)
+            with audience.telling(run.id, chunked=watcher.chunked) as telling:
+                await _follow(call.hub, run.id, telling, watcher)
     return await watcher.wait()
 
 
@@ -97,28 +98,26 @@ async def _awaited(call: Call[Any, None], name: str, audience: Audience, watcher
 
 
 async def _next(hub: Hub, name: str, known: Task | None, bell: asyncio.Event, watcher: Watcher) -> Task | None:
-    """A newer run than the one that is known, as soon as it is kept."""
+    """A newer run than the one that is known, as soon as it is kept; it may have been on its way before."""
     while not watcher.over.done():
-        await bell.wait()
         bell.clear()
         await hub.kept()
         found = await runs.newest(hub, name)
         if found is not None and (known is None or found.id != known.id):
             return found
+        await bell.wait()
     return known
 
 
-async def _follow(hub: Hub, run: Task, audience: Audience, watcher: Watcher) -> None:
-    telling = audience.telling(run.id, chunked=watcher.chunked)
-    subscription = hub.bus.watch([run.id], telling.encoding, watcher)
+async def _follow(hub: Hub, task_id: str, telling: Telling, watcher: Watcher) -> None:
+    subscription = hub.bus.watch([task_id], telling.encoding, watcher)
     try:
-        run = await hub.get(run.id)
+        run = await hub.get(task_id)
         if run.final:
             await watcher.end(words.last_frames(run, hub.clock.now_ms()))
         else:
-            telling.begin(run)
-            await watcher.say(words.said(run))
-            watcher.stands = telling.beat
+            await watcher.say(telling.stands(run))
+            watcher.again = telling.beat
         subscription.release(lambda event: event.id > run.changed)
         await watcher.over
     except UnknownTask:

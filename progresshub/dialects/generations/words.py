@@ -12,8 +12,8 @@ from aiohttp import web
 from progresshub.edge.redact import redact_text
 from progresshub.edge.wire import encode, reply
 from progresshub.errors import HubError
-from progresshub.jobs.video import ContentData, ScriptData
-from progresshub.model import State, Task
+from progresshub.jobs.video import KIND, ContentData, ScriptData
+from progresshub.model import State, StepState, Task
 from progresshub.storage.persistence import short
 
 ORIGIN = "generations"
@@ -111,6 +111,14 @@ WAITING = Said("waiting", 0, "⏳ Waiting for generation to start...")
 STARTED = Said("started", 0, "🚀 Starting generation...")
 COMPLETED = Said("completed", 100, "✅ Video generation complete!")
 DONE = Said("done", 100, "✅ Stream ended")
+STEP = {
+    "content": "generating_content",
+    "scripts": "generating_scripts",
+    "audio": "generating_audio",
+    "visuals": "generating_media",
+    "composition": "composing_video",
+}
+"""The steps of a video by the statuses that clients know, for the moments in which the kind itself names none."""
 NEVER_CAME = "no generation of this name has started"
 DELETED = "the generation was deleted"
 CANCELLED = "the generation was cancelled"
@@ -130,8 +138,18 @@ def said(task: Task) -> Said:
     progress = task.progress
     if progress is None:
         return STARTED
-    status = progress.stage or STARTED.status
-    return Said(status, min(99, int(progress.percent or 0)), redact_text(progress.message) or status)
+    status = STEP.get(progress.stage, progress.stage) or STARTED.status
+    usual = STARTED.message if status == STARTED.status else status.replace("_", " ").capitalize()
+    return Said(status, min(99, int(progress.percent or 0)), redact_text(progress.message) or usual)
+
+
+def between_steps(task: Task) -> bool:
+    """Whether a step has just begun or ended: its figures are no milestone, and the next word comes at once."""
+    progress = task.progress
+    if task.state is not State.RUNNING or progress is None or task.spec.kind != KIND:
+        return False
+    none_runs = not any(step.state is StepState.RUNNING for step in task.steps)
+    return bool(task.steps) and (none_runs or not progress.message)
 
 
 def failed(why: str) -> Said:

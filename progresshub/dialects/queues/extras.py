@@ -18,10 +18,11 @@ from progresshub.edge.follow import follow
 from progresshub.edge.routes import Call, Route
 from progresshub.edge.wire import event_id, reply
 from progresshub.errors import InvalidField
-from progresshub.model import FIRST
+from progresshub.model import FIRST, EventType
 
 MOST_EVENTS = 1_000
 READ_BYTES = 65_536
+CHANGES = frozenset(EventType) - {EventType.PROGRESSED}
 
 
 class LogQuery(msgspec.Struct):
@@ -62,10 +63,11 @@ class EventList(msgspec.Struct):
 
 
 class EventsQuery(msgspec.Struct):
-    """`-` is the beginning, else the id of the first event wanted."""
+    """`start_id`: `-` is the beginning, else the id of the first event wanted; `progress` false leaves progress out."""
 
     start_id: str = "-"
     limit: Annotated[int, msgspec.Meta(ge=1, le=MOST_EVENTS)] = MOST_EVENTS
+    progress: str = "true"
 
 
 async def logs(call: Call[LogQuery, None]) -> web.StreamResponse:
@@ -142,7 +144,8 @@ async def events(call: Call[EventsQuery, None]) -> web.Response:
     if start is None:
         raise InvalidField(field="start_id", reason=f"{text[:40]!r} is neither '-' nor the id of an event")
     await call.hub.kept()
-    found = await call.hub.store.history(task, start=start, types=None, limit=call.query.limit)
+    types = CHANGES if call.query.progress.lower() == "false" else None
+    found = await call.hub.store.history(task, start=start, types=types, limit=call.query.limit)
     shown = [
         EventBody(str(event.id), event.type.value, rfc3339(event.id.ms), STATE[event.task.state], body(event.task))
         for event in found
@@ -156,6 +159,7 @@ ROUTES = (
         path=f"{TASK}/logs",
         handler=logs,
         summary="What a task has printed",
+        shared=True,
         query=LogQuery,
         answers={200: "text/plain"},
     ),
@@ -164,6 +168,7 @@ ROUTES = (
         path=f"{TASK}/files",
         handler=files,
         summary="The files a task has made",
+        shared=True,
         query=OfQueue,
         answers={200: FileList},
     ),
@@ -172,6 +177,7 @@ ROUTES = (
         path=f"{TASK}/files/{{name:.+}}",
         handler=file,
         summary="One of them",
+        shared=True,
         query=OfQueue,
         answers={200: "the file", 206: "the part of it that Range asks for"},
     ),
@@ -180,6 +186,7 @@ ROUTES = (
         path=f"{TASK}/events",
         handler=events,
         summary="Everything that happened to a task",
+        shared=True,
         query=EventsQuery,
         answers={200: EventList},
     ),

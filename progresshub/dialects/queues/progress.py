@@ -154,7 +154,7 @@ def _read(content_type: str, body: bytes) -> Report:
 
 async def stream(call: Call[StreamQuery, None]) -> web.StreamResponse:
     """One task's progress: what was, where asked for, then what comes, until its end has been told."""
-    seen = _last_seen(call, call.query.last_event_id)
+    seen = last_seen(call, call.query.last_event_id)
     start, past = _beginning(call.query, seen)
     connection = sse.Stream(call.request, call.config.streams)
     live = sse.encoding(words.frames, chunked=connection.chunked)
@@ -186,7 +186,7 @@ async def _tell_past(hub: Hub, task: Task, start: EventId | None, past: sse.Fram
     return last.id
 
 
-def _last_seen(call: Call[Any, Any], from_query: str) -> EventId | None:
+def last_seen(call: Call[Any, Any], from_query: str) -> EventId | None:
     """The last event that a client which comes again has seen; None when it says nothing that makes sense."""
     seen = event_id(call.request.headers.get("Last-Event-ID") or from_query)
     return seen if seen is not None and seen <= call.hub.events.last else None
@@ -222,7 +222,7 @@ async def multi_stream(call: Call[MultiQuery, None]) -> web.StreamResponse:
         tasks = [await call.hub.get(task_id) for task_id in ids]
         told = {task.id: task.entry or FIRST for task in tasks}
         left.difference_update(task.id for task in tasks if task.final)
-        seen = _last_seen(call, call.query.last_event_id)
+        seen = last_seen(call, call.query.last_event_id)
         if not left and seen is not None and max(told.values()) <= seen:
             return web.Response(status=204)
         await connection.open()
@@ -254,7 +254,7 @@ async def all_stream(call: Call[AllQuery, None]) -> web.StreamResponse:
     """Every event of every task that fits, from now on or from the last one that was seen."""
     query = call.query
     takes = Chosen(Filter(queue=query.queue, kind=query.type, states=states(query.state)), query.id)
-    seen = _last_seen(call, query.last_event_id)
+    seen = last_seen(call, query.last_event_id)
     connection = sse.Stream(call.request, call.config.streams)
     connection.until(lambda event: False)
     live = sse.encoding(words.all_frames, chunked=connection.chunked)
@@ -299,7 +299,15 @@ async def _tell_missed(hub: Hub, seen: EventId, takes: Chosen, connection: sse.S
 TASK = "/api/v1/tasks/{id}/progress"
 
 ROUTES = (
-    Route(method="GET", path=TASK, handler=latest, summary="The latest progress", query=OfQueue, answers={200: Latest}),
+    Route(
+        method="GET",
+        path=TASK,
+        handler=latest,
+        summary="The latest progress",
+        shared=True,
+        query=OfQueue,
+        answers={200: Latest},
+    ),
     Route(
         method="POST",
         path=TASK,
@@ -316,6 +324,7 @@ ROUTES = (
         path=f"{TASK}/history",
         handler=history,
         summary="Recorded progress, oldest first",
+        shared=True,
         query=StartQuery,
         answers={200: History},
     ),
@@ -324,6 +333,7 @@ ROUTES = (
         path=f"{TASK}/info",
         handler=info,
         summary="How much progress is recorded",
+        shared=True,
         query=OfQueue,
         answers={200: Info},
     ),
@@ -332,6 +342,7 @@ ROUTES = (
         path=f"{TASK}/stream",
         handler=sse.patient(stream),
         summary="Progress as it happens",
+        shared=True,
         query=StreamQuery,
         answers={200: "text/event-stream: progress, history, done", 204: "nothing more is to come"},
     ),

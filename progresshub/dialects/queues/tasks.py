@@ -342,7 +342,15 @@ ROUTES = (
         query=ListQuery,
         answers={200: TaskPage},
     ),
-    Route(method="GET", path=TASK, handler=get, summary="Look at a task", query=OfQueue, answers={200: TaskBody}),
+    Route(
+        method="GET",
+        path=TASK,
+        handler=get,
+        summary="Look at a task",
+        shared=True,
+        query=OfQueue,
+        answers={200: TaskBody},
+    ),
     Route(
         method="DELETE",
         path=TASK,

@@ -110,6 +110,7 @@ async def process(call: Call[None, None]) -> web.Response:
         song = song_of(form)
         about = FileInfo(song.name, song.size_bytes, format_of(song))
         asked = submission(form, song, about)
+        takes_s = estimate_s(about, await _last_songs(call.hub))
         (accepted,) = await call.hub.submit([asked], await idempotency(call.request, form.digest))
     taken = Taken(
         job_id=accepted.task_id,
@@ -118,7 +119,7 @@ async def process(call: Call[None, None]) -> web.Response:
         filename=song.name,
         file_size=song.size_bytes,
         file_info=about,
-        estimated_time=estimate_s(about, await _last_songs(call.hub)),
+        estimated_time=takes_s,
     )
     return reply(taken)
 

@@ -1,5 +1,7 @@
 // The server's API: JSON there and back, and refusals as errors that people can read.
 
+const SESSION_MS = 5_000;
+
 /** `status` is 0 when the server could not be reached. */
 export class ApiError extends Error {
   constructor(status, code, message) {
@@ -44,6 +46,6 @@ export const retryTask = (id) => send("POST", `api/v1/tasks/${encodeURIComponent
 export const deleteTask = (id) => send("DELETE", `api/v1/tasks/${encodeURIComponent(id)}`);
 export const changeQueue = (name, change) => send("PATCH", `api/v1/queues/${encodeURIComponent(name)}`, change);
 export const queueStats = () => getJson("api/v1/queues/stats");
-export const session = () => getJson("-/session");
+export const session = () => getJson("-/session", { signal: AbortSignal.timeout(SESSION_MS) });
 export const logIn = (given) => send("POST", "-/login", given);
 export const logOut = () => send("POST", "-/logout");

@@ -8,9 +8,9 @@ const ENDED = 4;
 /**
  * The lines to show, `{ key, row }` for a task and `{ key, queue, tallies, folded }` for the head of a
  * queue, and how many tasks there are of each group, kind and queue. `paused` and `folded` are sets
- * of queues.
+ * of queues; a queue that stands alone has a head for those who may pause it.
  */
-export function arrange(rows, filter, { paused, folded }) {
+export function arrange(rows, filter, { paused, folded, mayPause }) {
   const matches = matcher(filter);
   const shown = filter.state ? new Set(GROUPS[filter.state].states) : null;
   const tallies = Object.fromEntries(Object.keys(GROUPS).map((group) => [group, 0]));
@@ -30,7 +30,7 @@ export function arrange(rows, filter, { paused, folded }) {
   }
   for (const name of paused) if (!queues.has(name)) queues.set(name, { rows: [], active: 0, waiting: 0 });
   const names = [...queues.keys()].sort((a, b) => a.localeCompare(b));
-  const headed = names.length > 1 || paused.size > 0;
+  const headed = names.length > 1 || paused.size > 0 || mayPause;
   const items = names.flatMap((name) => lines(name, queues.get(name), headed, folded, paused));
   return { items, tallies: { ...tallies, all }, kinds: [...kinds].sort(), queues: names };
 }

@@ -11,7 +11,7 @@ import { makeHead, makeResting, makeRunning } from "./row.js";
 import { Scroller } from "./scroller.js";
 import { FINAL } from "./store.js";
 import { makeSummary } from "./summary.js";
-import { nameTitle, totalsOf } from "./totals.js";
+import { claimTitle, totalsOf } from "./totals.js";
 
 const WIDE = { head: 46, running: 92, resting: 50 };
 const NARROW = { head: 46, running: 112, resting: 72 };
@@ -31,7 +31,7 @@ class List {
   #filter;
   #narrow = matchMedia("(max-width: 640px)");
   #paused = new Set();
-  #folded = new Set(JSON.parse(kept.get("folded") ?? "[]"));
+  #folded = new Set((kept.get("folded") ?? "").split("\n"));
   #selected = new Set();
   #current = "";
   #rearranging = 0;
@@ -39,7 +39,7 @@ class List {
   #summary = makeSummary();
   #lines = h("ul", { class: "lines", role: "list" });
   #empty = h("p", { class: "empty" });
-  #more = h("p", { class: "soft more" });
+  #more = h("p", { class: "soft older" });
   #chosen = h("div", { class: "chosen", role: "region", "aria-label": "Selected tasks" });
   #scroller;
   #endings;
@@ -76,7 +76,7 @@ class List {
       () => clearTimeout(this.#searching),
       () => this.#scroller.close(),
     ];
-    nameTitle("");
+    claimTitle();
     this.#arrange();
     this.#askQueues();
     this.#deepen();
@@ -105,7 +105,8 @@ class List {
   #arrange() {
     clearTimeout(this.#rearranging);
     this.#rearranging = 0;
-    const arranged = arrange(this.#store.rows(), this.#filter, { paused: this.#paused, folded: this.#folded });
+    const mayPause = this.#store.may("admin");
+    const arranged = arrange(this.#store.rows(), this.#filter, { paused: this.#paused, folded: this.#folded, mayPause });
     for (const id of this.#selected) if (!this.#store.get(id)) this.#selected.delete(id);
     this.#scroller.setItems(arranged.items);
     this.#summary.show(this.#filter, arranged);
@@ -187,7 +188,7 @@ class List {
 
   #fold(queue) {
     if (!this.#folded.delete(queue)) this.#folded.add(queue);
-    kept.set("folded", JSON.stringify([...this.#folded]));
+    kept.set("folded", [...this.#folded].join("\n"));
     this.#arrange();
   }
 

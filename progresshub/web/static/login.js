@@ -3,8 +3,8 @@
 import { logIn } from "./api.js";
 import { h } from "./dom.js";
 
-/** Builds the form inside `root`; `done()` is called when somebody is in. */
-export function showLogin(root, done) {
+/** Builds the form inside `root`, with a word on why; `done()` is called when somebody is in. */
+export function showLogin(root, done, why = "") {
   document.title = "Log in · progresshub";
   const field = h("input", {
     id: "secret", type: "password", autocomplete: "current-password", required: true, spellcheck: "false",
@@ -14,6 +14,7 @@ export function showLogin(root, done) {
     "form",
     { class: "login card" },
     h("h1", { text: "Log in" }),
+    why && h("p", { class: "refusal", text: why }),
     h("p", {}, "With a token, or with the one-time code in the address that the server shows when it starts."),
     h("label", { for: "secret", text: "Token or code" }),
     field,

@@ -3,11 +3,12 @@
 import { announceMoves } from "./announce.js";
 import { logOut, session } from "./api.js";
 import { put, say } from "./dom.js";
+import { startDrops } from "./drop.js";
 import { bind, showKeys, startKeyboard } from "./keyboard.js";
 import { showLogin } from "./login.js";
-import { go, startRouter } from "./router.js";
+import { go, routeOf, startRouter } from "./router.js";
 import { Store } from "./store.js";
-import { startStream } from "./stream.js";
+import { Stream } from "./stream.js";
 import { startTheme } from "./theme.js";
 import { startTotals } from "./totals.js";
 
@@ -17,7 +18,7 @@ const LINKS = {
 const AGAIN_MS = 2_000;
 const main = document.getElementById("main");
 const store = new Store();
-let stream = null;
+const stream = new Stream(store);
 let shown = null;
 let turn = 0;
 
@@ -28,6 +29,7 @@ function startFrame() {
     say(link, LINKS[store.link]);
     if (store.link === "login") askIn();
   });
+  store.addEventListener("session", look);
   addEventListener("unauthorized", () => askIn());
   document.getElementById("skip").addEventListener("click", () => main.focus());
   document.getElementById("help").addEventListener("click", showKeys);
@@ -41,6 +43,7 @@ function startFrame() {
   });
   announceMoves(store);
   startTotals(store);
+  startDrops(() => store.may("submit"));
 }
 
 /** Learns what whoever looks may do; whether they may look at all. */
@@ -65,12 +68,14 @@ async function open(route) {
     askIn();
     return;
   }
-  stream ??= startStream(store);
+  if (store.may("read")) stream.start();
   shown?.view.close();
   main.replaceChildren();
   const view = page.show(main, route, store);
-  shown = { route, view };
-  scrollTo(0, history.state?.scroll ?? 0);
+  shown = { route, view, isOpen: page.open?.(route) };
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  if (target) target.scrollIntoView();
+  else scrollTo(0, history.state?.scroll ?? 0);
 }
 
 function same(one, other) {
@@ -83,20 +88,29 @@ function askIn() {
   shown = null;
   store.forgetAll();
   store.setLink("login");
-  showLogin(main, enter);
+  const why = routeOf(new URL(location.href)).query.has("shared") ? "This link has ended." : "";
+  const entered = () => {
+    stream.restart();
+    look();
+  };
+  showLogin(main, entered, why);
 }
 
-async function enter() {
-  if (!(await learn())) return;
-  main.replaceChildren();
-  store.setLink("connecting");
-  stream?.restart();
-  go(location.href, { replace: true });
+/** Looks what may be seen now, after a login or logout here or in another tab. */
+async function look() {
+  const mayRead = await learn();
+  if (!mayRead && !shown?.isOpen) askIn();
+  else if (mayRead && main.querySelector(".login")) {
+    main.replaceChildren();
+    store.setLink("connecting");
+    go(location.href, { replace: true });
+  }
 }
 
 async function leave() {
   await logOut();
-  if (!(await learn())) askIn();
+  stream.restart();
+  look();
 }
 
 async function begin() {

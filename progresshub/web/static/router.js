@@ -17,13 +17,19 @@ export function routeOf(address) {
   const path = address.pathname.startsWith(base) ? address.pathname.slice(base.length) : "/";
   for (const page of PAGES) {
     const match = page.path.exec(path);
-    if (match) return { page, params: decoded(match.groups), query: address.searchParams };
+    const params = match && decoded(match.groups);
+    if (params) return { page, params, query: address.searchParams };
   }
   return { page: NOWHERE, params: {}, query: address.searchParams };
 }
 
+/** The texts that a path stands for; null where it stands for none. */
 function decoded(groups = {}) {
-  return Object.fromEntries(Object.entries(groups).map(([name, text]) => [name, decodeURIComponent(text)]));
+  try {
+    return Object.fromEntries(Object.entries(groups).map(([name, text]) => [name, decodeURIComponent(text)]));
+  } catch {
+    return null;
+  }
 }
 
 /** Goes to a path below the base, such as `tasks/…`. */

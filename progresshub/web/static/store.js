@@ -8,7 +8,7 @@ export const MOST = 10_000;
 const SPARE = 1_000;
 
 /**
- * Events: `link` when the connection's state has changed, `moved` when a task's state has, with
+ * Events: `link` when the connection's state has changed, `session` when somebody logged in or out in another tab, `moved` when a task's state has, with
  * `detail` `{ row, from }` (`from` is undefined for a task that is new to the page).
  */
 export class Store extends EventTarget {

@@ -8,21 +8,18 @@ import { Feed } from "./feed.js";
 import { MOST } from "./store.js";
 
 const NAME = `progresshub:${new URL(document.baseURI).pathname}`;
-const PAGE = 2_000;
+const PAGE = 1_000;
+/** So long a tab waits for a word from the one that has the connection. */
+const UNHEARD_MS = 1_000;
 const BEHIND_MS = 5_000;
 
-/** Keeps the store up to date until the page is left. */
-export function startStream(store) {
-  const stream = new Stream(store);
-  stream.start();
-  return stream;
-}
-
-class Stream {
+/** Keeps the store up to date, from `start` until the page is left. */
+export class Stream {
   #store;
   #channel = new BroadcastChannel(NAME);
   #feed = null;
   #since = "";
+  #started = false;
   #leads = false;
   #filling = null;
 
@@ -32,18 +29,26 @@ class Stream {
   }
 
   start() {
+    if (this.#started) return;
+    this.#started = true;
     if (navigator.locks) {
       navigator.locks.request(NAME, () => this.#lead());
       this.#channel.postMessage({ ask: true });
-      this.#fill();
+      setTimeout(() => this.#filling || this.#fill(), UNHEARD_MS);
       return;
     }
     document.addEventListener("visibilitychange", () => this.#alone());
     this.#alone();
   }
 
-  /** After a login: begin anew with what may be seen now. */
+  /** After a login or logout: begin anew with what may be seen now, in all tabs. */
   restart() {
+    this.#channel.postMessage({ again: true });
+    this.#again();
+  }
+
+  #again() {
+    if (!this.#started) return;
     this.#since = "";
     if (this.#feed) {
       this.#feed.close();
@@ -77,11 +82,17 @@ class Stream {
     });
   }
 
-  #told({ ask, name, data, id, link }) {
-    if (ask) {
+  #told({ ask, again, name, data, id, link }) {
+    if (!this.#started) {
+      if (again) this.#store.dispatchEvent(new Event("session"));
+    } else if (ask) {
       if (this.#leads) this.#channel.postMessage({ link: this.#store.link });
+    } else if (again) {
+      this.#again();
+      this.#store.dispatchEvent(new Event("session"));
     } else if (link) {
       this.#store.setLink(link);
+      if (!this.#filling) this.#fill();
     } else {
       this.#hear(name, data, id);
     }
@@ -117,14 +128,12 @@ class Stream {
     return this.#store.now() - Number(row.changed.split("-")[0]);
   }
 
+  /** The connection is gone: because nobody is there, or because it was for somebody who was logged in? */
   async #lost() {
-    let link = "offline";
-    try {
-      if (!(await session()).scopes.includes("read")) link = "login";
-    } catch {
-      // It can't be reached; the feed goes on trying.
-    }
-    if (this.#store.link === "live" && link === "offline") link = "connecting";
+    const link = await session().then(
+      ({ scopes }) => (scopes.includes("read") ? "connecting" : "login"),
+      () => "offline",
+    );
     this.#store.setLink(link);
     if (this.#leads) this.#channel.postMessage({ link });
   }

@@ -32,7 +32,7 @@ export function makeSummary() {
     { class: "summary", "aria-label": "Overview" },
     figures.element,
     h("div", { class: "controls" }, h("nav", { class: "chips", "aria-label": "States" }, ...chips.map((chip) => chip.element)),
-      h("div", { class: "fields" }, kind.element, queue.element, search)),
+      h("div", { class: "sieve" }, kind.element, queue.element, search)),
   );
   const show = (now, { tallies, kinds, queues }) => {
     filter = now;
@@ -74,10 +74,10 @@ function makeFigures() {
   const figure = h("span", { class: "whole" });
   const words = h("span", { class: "words" });
   const bar = makeBar();
-  const element = h("div", { class: "overall" }, figure, bar.element, words);
+  const element = h("div", { class: "overall" }, h("p", {}, figure, words), bar.element);
   const show = (totals, now) => {
     put(element, "data-idle", totals.active + totals.waiting === 0);
-    say(figure, totals.percent === null ? "" : percent(totals.percent, totals.isDone));
+    say(figure, totals.percent === null || totals.isDone ? "" : percent(totals.percent));
     say(words, wordsOf(totals, now));
     const state = totals.isDone ? "completed" : "running";
     bar.show({ title: "All tasks", kind: "", state, percent: totals.active || totals.isDone ? totals.percent : (totals.percent ?? 0) });
@@ -85,8 +85,8 @@ function makeFigures() {
   return { element, show };
 }
 
-function wordsOf({ active, waiting, stalled, bytesPerSecond, ends_ms: ends }, now) {
-  if (!active && !waiting) return "Nothing to do";
+function wordsOf({ active, waiting, scheduled, stalled, bytesPerSecond, ends_ms: ends, isDone }, now) {
+  if (!active && !waiting) return `${isDone ? "All done" : "Nothing to do"}${scheduled ? ` · ${scheduled} scheduled` : ""}`;
   return [
     active && `${active.toLocaleString()} active`,
     stalled && `${stalled} stalled`,

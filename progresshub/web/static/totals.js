@@ -4,6 +4,7 @@ import { svg } from "./dom.js";
 import { percent } from "./format.js";
 import { FINAL } from "./store.js";
 
+const NAME = "progresshub";
 const EVERY_MS = 1_000;
 const WAITING = new Set(["pending", "retrying"]);
 const COLOURS = { busy: "#3b73f0", stalled: "#e39a1c", failed: "#d6453d", done: "#1b9a5b", idle: "#8a94a6" };
@@ -62,24 +63,24 @@ export function startTotals(store) {
     if (now !== shown) show();
     shown = now;
   }, EVERY_MS);
-  addEventListener("pagechange", show);
+  addEventListener("titleclaimed", show);
 }
 
-let name = "progresshub";
+let ours = "";
 
-/** What the page that is shown is called. */
-export function nameTitle(text) {
-  name = text ? `${text} · progresshub` : "progresshub";
-  document.title = name;
-  dispatchEvent(new Event("pagechange"));
+/** From now on the title says how it all stands, until a page gives itself another. */
+export function claimTitle() {
+  ours = document.title = NAME;
+  dispatchEvent(new Event("titleclaimed"));
 }
 
 function showTitle({ active, waiting, percent: value }, link) {
-  if (link === "login") return;
+  if (document.title !== ours) return;
   const busy = active + waiting > 0;
-  const figures = busy ? `${[value === null ? "" : percent(value), `${active} active`].filter(Boolean).join(" · ")} · ` : "";
-  const title = `${link === "offline" ? "⚠ " : ""}${figures}${name}`;
-  if (document.title !== title) document.title = title;
+  const count = active ? `${active} active` : `${waiting} waiting`;
+  const figures = busy ? [percent(value), count] : [];
+  ours = `${link === "offline" ? "⚠ " : ""}${[...figures, NAME].filter(Boolean).join(" · ")}`;
+  if (document.title !== ours) document.title = ours;
 }
 
 function showIcon(totals) {

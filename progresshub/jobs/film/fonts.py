@@ -1,0 +1,133 @@
+"""The fonts of this machine, and which of them has which character.
+
+The best text font there is comes first; a character that it lacks is looked up by fontconfig. Without
+fontconfig and without any font, Pillow's own serves, which has the letters of Europe.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+from PIL import ImageFont
+
+Weight = Literal["regular", "bold", "mono"]
+Font = ImageFont.FreeTypeFont
+
+SANS = "Inter,Noto Sans,Open Sans,Source Sans 3,Roboto,Lato,Liberation Sans,DejaVu Sans,sans-serif"
+MONO = "JetBrains Mono,Fira Code,Noto Sans Mono,Source Code Pro,DejaVu Sans Mono,Liberation Mono,monospace"
+EMOJI = "Noto Color Emoji,emoji:charset=1f600"
+FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"))
+USUAL = {"regular": "DejaVuSans.ttf", "bold": "DejaVuSans-Bold.ttf", "mono": "DejaVuSansMono.ttf"}
+SCRIPTS = {"zh": "zh-cn", "cmn": "zh-cn", "yue": "zh-hk"}
+"""What fontconfig calls languages that are written in more than one way."""
+EMOJI_SIZE = 109
+"""The one size that bitmap fonts of emoji have."""
+MATCH_S = 20.0
+BLOCK = 128
+"""Characters that a font has together: fontconfig, which is slow, is asked once for so many."""
+NOWHERE = "\U0010fffe"
+
+_STYLES = {"regular": ":weight=80", "bold": ":weight=200", "mono": ":weight=80"}
+
+
+class Face(NamedTuple):
+    """A font file and the number of the font in it; Pillow's own has no path. Emoji are pictures, not outlines."""
+
+    path: str = ""
+    number: int = 0
+    emoji: bool = False
+
+
+class Fonts:
+    """The fonts for text in one language; `family` goes before all others."""
+
+    def __init__(self, language: str, family: str = "") -> None:
+        self._language = SCRIPTS.get(language, language)
+        self._family = f"{family}," if family else ""
+        self._faces: dict[tuple[Weight, str], Face] = {}
+        self._asked: set[tuple[Weight, int]] = set()
+
+    def primary(self, weight: Weight) -> Face:
+        families = self._family + SANS if weight != "mono" else MONO
+        return _matched(f"{families}{_STYLES[weight]}") or _usual(weight)
+
+    def face(self, sign: str, weight: Weight) -> Face:
+        """The face to show a character with."""
+        key = (weight, sign)
+        if key not in self._faces:
+            self._faces[key] = self._search(sign, weight)
+        return self._faces[key]
+
+    def _search(self, sign: str, weight: Weight) -> Face:
+        primary = self.primary(weight)
+        if is_emoji(sign) and (found := _emoji()):
+            return found
+        if has(primary, sign):
+            return primary
+        for known in {face for (other, _), face in self._faces.items() if other == weight and not face.emoji}:
+            if has(known, sign):
+                return known
+        if (asked := (weight, ord(sign) // BLOCK)) in self._asked:
+            return primary
+        self._asked.add(asked)
+        wanted = f"sans-serif{_STYLES[weight]}:lang={self._language}:charset={ord(sign):x}"
+        found = _matched(wanted)
+        return found if found and has(found, sign) else primary
+
+
+@lru_cache(maxsize=256)
+def sized(face: Face, size: int) -> Font:
+    if not face.path:
+        default = ImageFont.load_default(size)
+        return cast("Font", default)
+    return ImageFont.truetype(face.path, EMOJI_SIZE if face.emoji else size, index=face.number)
+
+
+@lru_cache(maxsize=16_384)
+def has(face: Face, sign: str) -> bool:
+    """Whether the character looks different from one that no font has."""
+    if sign.isspace() or face.emoji:
+        return True
+    font = sized(face, 24)
+    shown, absent = font.getmask(sign), _absent(face)
+    return (shown.size, bytes(shown)) != absent
+
+
+def is_emoji(sign: str) -> bool:
+    return "\U0001f1e6" <= sign <= "\U0001faff"
+
+
+@cache
+def _absent(face: Face) -> tuple[tuple[int, int], bytes]:
+    mask = sized(face, 24).getmask(NOWHERE)
+    return mask.size, bytes(mask)
+
+
+def _emoji() -> Face | None:
+    found = _matched(EMOJI)
+    return found if found and found.emoji else None
+
+
+@cache
+def _matched(pattern: str) -> Face | None:
+    """What fontconfig thinks nearest to a pattern."""
+    argv = ["fc-match", "--format", "%{file}\n%{index}", pattern]
+    try:
+        said = subprocess.run(argv, capture_output=True, text=True, timeout=MATCH_S, check=True).stdout
+        path, index = said.split("\n")
+        face = Face(path, int(index) & 0xFFFF, emoji="emoji" in Path(path).name.lower())
+        sized(face, 24)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return face
+
+
+@cache
+def _usual(weight: Weight) -> Face:
+    for folder in FOLDERS:
+        for path in folder.rglob(USUAL[weight]):
+            return Face(str(path))
+    return Face()

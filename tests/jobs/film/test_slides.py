@@ -1,0 +1,183 @@
+"""Slides, set and painted: nothing leaves its place, whatever stands on them."""
+
+import shutil
+from itertools import groupby
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageColor
+
+from progresshub.jobs.film import fonts, text
+from progresshub.jobs.film.deck import Code, Paragraph, Picture, Point, Quote, Slide, Table
+from progresshub.jobs.film.fonts import Fonts
+from progresshub.jobs.film.layout import BOTTOM, MARGIN, WIDTH, Box, Footer, Setter, Shown, Words
+from progresshub.jobs.film.painting import Painter
+from progresshub.jobs.film.text import Style
+from progresshub.jobs.film.themes import THEMES, theme
+
+FONTS = Fonts("en")
+FOOTER = Footer("Tea", 2, 5)
+IMAGE = Image.new("RGBA", (400, 300), "#ff0000")
+ARABIC = "كيف يُصنع الشاي"
+STYLE = Style(FONTS, "regular", 30)
+ONE_FACE = Style(Fonts("he", "DejaVu Sans"), "regular", 30)
+TEXTS = st.text(st.sampled_from("aeiW  .,-é茶。شד3🎉ñ|\u0301\u200d\ufffd"), min_size=1, max_size=120).filter(str.strip)
+ELEMENTS = st.one_of(
+    st.builds(Point, TEXTS, st.integers(0, 2), st.sampled_from(["", "12."])),
+    st.builds(Paragraph, TEXTS),
+    st.builds(Quote, TEXTS),
+    st.builds(Code, st.lists(TEXTS, min_size=1, max_size=30).map("\n".join)),
+    st.builds(Table, st.lists(st.lists(TEXTS, min_size=1, max_size=8).map(tuple), min_size=1, max_size=9).map(tuple)),
+    st.just(Picture("a.png", "")),
+)
+
+
+def set_slide(*elements, title="Tea", fonts=FONTS):
+    return Setter(fonts, {"a.png": IMAGE}).set(Slide(title, elements), FOOTER)
+
+
+def extent(mark):
+    """From where to where a mark goes, across and down."""
+    if isinstance(mark, Words):
+        length = text.measure(mark.text, Style(FONTS, mark.weight, round(mark.size)))
+        left = mark.x if mark.rightward else mark.x - length
+        return left, left + length, mark.y - mark.size, mark.y
+    return mark.x, mark.x + mark.width, mark.y, mark.y + mark.height
+
+
+def colours(view):
+    return {colour for _, colour in view.getcolors(maxcolors=10**6) or ()}
+
+
+@settings(max_examples=15, deadline=None)
+@given(TEXTS, st.lists(ELEMENTS, min_size=1, max_size=12))
+def test_everything_stays_on_the_slide_and_above_its_foot(title, elements):
+    layout = set_slide(*elements, title=title)
+
+    assert len(layout.elements) == len(elements)
+    for mark in (mark for marks in layout.elements for mark in marks):
+        left, right, top, bottom = extent(mark)
+        assert left >= MARGIN - 1
+        assert right <= WIDTH - MARGIN + 30  # measured at another size than it is set in
+        assert top > MARGIN
+        assert bottom <= BOTTOM + 1
+
+
+def test_few_points_are_large_and_many_are_small():
+    few = set_slide(Point("one"), Point("two"))
+    many = set_slide(*[Point(f"point number {number} of a list that is too long " * 2) for number in range(12)])
+
+    def size(layout):
+        return next(mark.size for mark in layout.elements[0] if isinstance(mark, Words))
+
+    assert size(few) > 30 > size(many)
+
+
+def test_a_title_alone_is_a_cover():
+    layout = set_slide(title="A whole film")
+
+    (title,) = [mark for mark in layout.always if isinstance(mark, Words) and mark.text == "A whole film"]
+    assert title.size == 76
+    assert layout.elements == ()
+
+
+def test_a_picture_stands_beside_text_in_its_proportions():
+    ((point, words), (shown,)) = set_slide(Point("Red"), Picture("a.png", "")).elements
+
+    assert isinstance(point, Box)
+    assert isinstance(words, Words)
+    assert isinstance(shown, Shown)
+    assert shown.width / shown.height == pytest.approx(4 / 3)
+    assert extent(words)[1] < shown.x
+
+
+def test_what_is_read_from_right_to_left_stands_at_the_right():
+    ((dot, words),) = set_slide(Point(ARABIC), title=ARABIC).elements
+
+    assert isinstance(dot, Box)
+    assert isinstance(words, Words)
+    assert not words.rightward
+    assert words.x < dot.x <= WIDTH - MARGIN
+
+
+@pytest.mark.parametrize(
+    "words", ["one two three four five six seven " * 5, "x" * 300, "茶葉、水。" * 40, "ab שלום " * 30]
+)
+def test_lines_are_no_longer_than_they_may_be_and_nothing_is_lost(words):
+    lines = text.wrap(words, STYLE, 400)
+
+    assert len(lines) > 1
+    assert all(text.measure(line, STYLE) <= 401 for line in lines)
+    assert "".join(lines).replace(" ", "") == words.replace(" ", "")
+
+
+def test_no_line_begins_with_a_mark_that_closes():
+    lines = text.wrap("茶葉、水。" * 40, STYLE, 400)
+
+    assert not any(line.startswith(("、", "。")) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("line", "order"),
+    [
+        ("ab שלום cd", ["ab ", "שלום", " cd"]),
+        ("שלום 12 עולם", [" עולם", "12", "שלום "]),
+        ("ab אב 12 גד cd", ["ab ", "אב 12 גד", " cd"]),
+    ],
+)
+def test_words_of_the_other_direction_stand_where_they_are_read(line, order):
+    placed = groupby(text.in_sight(line, ONE_FACE), key=lambda run: run.rtl)
+
+    assert ["".join(run.text for run in group) for _, group in placed] == order
+
+
+def test_marks_above_a_letter_stay_with_it():
+    faces = {run.face for run in text.runs("يُصنع", STYLE)}
+
+    assert len(faces) == 1
+
+
+@pytest.mark.parametrize(("width", "height"), [(854, 480), (1280, 720), (1920, 1080)])
+@pytest.mark.parametrize("name", THEMES)
+def test_a_slide_is_painted_once_for_each_thing_that_appears(name, width, height):
+    layout = set_slide(Point("One 🎉"), Code("x = 1"), Picture("a.png", ""), title=ARABIC)
+
+    views = list(Painter(theme(name, "#00ff00"), FONTS, height).views(layout))
+
+    assert {view.size for view in views} == {(width, height)}
+    assert len({view.tobytes() for view in views}) == len(views) == 4
+    assert views[0].getpixel((20, 20)) == ImageColor.getrgb(THEMES[name].paper)
+    assert (255, 0, 0) in colours(views[3])
+
+
+@pytest.fixture
+def without_fontconfig(monkeypatch, tmp_path):
+    """A machine that has no fontconfig, and no fonts where they usually are."""
+    for cached in (fonts._matched, fonts._usual):
+        cached.cache_clear()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(fonts, "FOLDERS", (tmp_path,))
+    yield
+    for cached in (fonts._matched, fonts._usual):
+        cached.cache_clear()
+
+
+@pytest.mark.usefixtures("without_fontconfig")
+def test_without_any_font_the_slides_can_be_read_still():
+    bare = Fonts("en")
+
+    layout = set_slide(Point("One"), title="Tea 茶", fonts=bare)
+    *_, view = Painter(THEMES["light"], bare, 480).views(layout)
+
+    assert bare.primary("bold") == fonts.Face()
+    assert len(colours(view)) > 20
+
+
+def test_a_character_is_shown_in_a_font_that_has_it():
+    if shutil.which("fc-match") is None:
+        pytest.skip("fontconfig is not installed, so there is one font only")
+    face = FONTS.face("ش", "regular")
+
+    assert fonts.has(face, "ش")
+    assert not fonts.has(FONTS.primary("regular"), fonts.NOWHERE)
