@@ -43,7 +43,6 @@ PUBLISHED = """published for demucs on MUSDB-HQ (its README, and Rouard, Massa, 
 WORKER = """
 import json, os, re, sys
 from pathlib import Path
-from typing import Any
 from progresshub.jobs.functions import Context
 from progresshub.jobs.sound.song import take_apart
 from progresshub.report import Reporter
