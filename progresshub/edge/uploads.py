@@ -81,7 +81,10 @@ class Uploads:
         self._under_way += 1
         try:
             limits = _Limits(
-                asked.most_bytes(self._config), asked.most_files(self._config), self._config.store.min_free_bytes
+                files_bytes=asked.most_bytes(self._config),
+                files=asked.most_files(self._config),
+                spared_bytes=self._config.store.min_free_bytes,
+                check=asked.check,
             )
             digest = blake2b(digest_size=16) if IDEMPOTENCY_KEY in request.headers else None
             yield await self._read(request, _Intake(folder, limits, self._files.free_bytes, digest))
@@ -134,6 +137,7 @@ class _Limits(NamedTuple):
     files_bytes: int
     files: int
     spared_bytes: int
+    check: Callable[[str, bytes], object]
 
 
 class _Intake:
@@ -213,6 +217,8 @@ class _Intake:
         writing.size_bytes += len(data)
         if len(writing.head) < HEAD_BYTES:
             writing.head += data[: HEAD_BYTES - len(writing.head)]
+            if len(writing.head) == HEAD_BYTES:
+                self.limits.check(writing.name, writing.head)
         self._block.append(data)
         self._block_bytes += len(data)
         if self._block_bytes >= BLOCK_BYTES:
@@ -235,6 +241,8 @@ class _Intake:
     async def _keep(self, writing: _Writing) -> None:
         if writing.size_bytes == 0:
             raise InvalidRequest(reason=f"the file {writing.name} is empty")
+        if writing.size_bytes < HEAD_BYTES:
+            self.limits.check(writing.name, writing.head)
         await self._write(writing, last=True)
         self._writing = None
         self._files.append(Received(writing.field, writing.name, writing.size_bytes, writing.head))
