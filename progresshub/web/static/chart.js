@@ -60,6 +60,7 @@ export class Chart {
     this.#scheme.removeEventListener("change", this.#again);
     this.#resized.disconnect();
     this.#plot?.destroy();
+    this.#plot = null;
   }
 
   /** A newer row of the task. */
