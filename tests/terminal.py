@@ -21,6 +21,11 @@ import pyte
 from tests.wait import PATIENCE_S
 
 READ_BYTES = 65_536
+TAKE_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+"""Makes the terminal the program's own, so that Ctrl-C reaches it."""
+
 BENDING = ("PROGRESSHUB_", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "VTE_", "WT_", "KONSOLE_", "ConEmu")
 
 
@@ -101,15 +106,12 @@ async def terminal(
     asyncio.get_running_loop().add_reader(master, seen.read)
     try:
         seen.process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "progresshub",
-            *words,
+            *(sys.executable, "-S", "-c", TAKE_TERMINAL),
+            *(sys.executable, "-m", "progresshub", *words),
             stdin=slave,
             stdout=asyncio.subprocess.PIPE if redirected else slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
             env={**inherited(), "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", **environment},
         )
         os.close(slave)

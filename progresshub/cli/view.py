@@ -6,10 +6,12 @@ Every view is an async context with `show` for a task, `link` for the server's c
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
@@ -18,6 +20,7 @@ from progresshub.cli.look import shown
 from progresshub.cli.parser import PROGRAM
 from progresshub.cli.standing import Standing
 from progresshub.client import Task
+from progresshub.model import State
 
 STEP_PERCENT = 10
 SILENCE_S = 15.0
@@ -66,23 +69,49 @@ class Plain:
 
 
 class Lines(Plain):
-    """A line for each change of a task's state, every ten percent, and after a while."""
+    """A line for each change of a task's state, every ten percent, and of what runs every so often."""
 
     def __init__(self, file: TextIO) -> None:
         super().__init__(file)
+        self._live: dict[str, Task] = {}
         self._told: dict[str, tuple[str, int, float]] = {}
         self._connected = True
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._ticker = asyncio.create_task(self._tick())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticker
+        await super().__aexit__(kind, error, trace)
 
     def show(self, task: Task) -> None:
         super().show(task)
+        self._live[task.id] = task
+        self._tell(task)
+        if task.final or task.deleted:
+            del self._live[task.id], self._told[task.id]
+
+    def _tell(self, task: Task) -> None:
         state, tenth, now_s = words.state(task), int(task.percent or 0) // STEP_PERCENT, time.monotonic()
         before = self._told.get(task.id)
         if before is None or before[0] != state or tenth > before[1] or now_s - before[2] >= SILENCE_S:
             self._told[task.id] = (state, tenth, now_s)
             self._file.write(f"{words.line(task)}\n")
             self._file.flush()
-        if task.final or task.deleted:
-            del self._told[task.id]
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(SILENCE_S / 3)
+            for task in self._live.values():
+                if task.status is State.RUNNING:
+                    self._tell(task)
 
     def link(self, connected: bool) -> None:
         if connected != self._connected:

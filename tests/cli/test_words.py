@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from progresshub.cli import words
+from progresshub.cli import view, words
 from progresshub.cli.painter import Painter
 from progresshub.cli.standing import Standing
 from progresshub.cli.taskbar import Taskbar
 from progresshub.cli.times import seconds
 from progresshub.client import ClientError, Progress, Task
+from tests.wait import until
 
 
 def a_task(state: str = "active", **given: Any) -> Task:
@@ -147,6 +148,18 @@ def test_of_all_that_ever_came_the_first_that_ended_are_only_counted():
 
     assert list(shown.tasks) == ["b", "d", "e"]
     assert shown.counts() == "3 running, 2 completed"
+
+
+async def test_a_file_hears_of_what_runs_every_so_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(view, "SILENCE_S", 0.01)
+    file = io.StringIO()
+
+    async with view.Lines(file) as lines:
+        lines.show(a_task(title="runs", progress=Progress(percentage=12)))
+        lines.show(a_task("scheduled", id="later", title="waits"))
+        await until(lambda: file.getvalue().count("running 12% runs") == 3)
+
+    assert file.getvalue().count("waits") == 1
 
 
 def test_a_taskbar_is_told_each_thing_once():
