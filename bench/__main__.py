@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -35,6 +36,7 @@ BUSY = 0.5
 
 def main() -> None:
     given = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left running
     effort = FULL if given.full else QUICK
     effort = replace(effort, rounds=given.rounds or effort.rounds, peers=not given.alone)
     for missing in environment.prepare():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 
-from progresshub.bus import BEAT_SLICES, Bus, Limits
+from progresshub.bus import BEAT_SLICES, MANY_EVENTS, Bus, Limits
 from progresshub.model import Event, EventType, State, Task
 from tests import make
 from tests.parts import WORDS, Sink, tell
@@ -79,6 +80,32 @@ async def test_events_of_one_pass_go_out_together_and_in_order(bus: Bus) -> None
     await flushed()
 
     assert sink.data == b"progressed1 progressed2 progressed3 "
+
+
+class DearSink(Sink):
+    """Writing to it takes a while, as it does to thousands."""
+
+    def write(self, data: bytes) -> None:
+        super().write(data)
+        time.sleep(0.02)
+
+
+async def test_after_a_dear_flush_of_many_events_the_next_ones_are_gathered_for_a_while(bus: Bus) -> None:
+    sink = DearSink()
+    bus.watch([TASK.id], WORDS, sink).release()
+    for percent in range(MANY_EVENTS):
+        bus.publish(progressed(percent))
+    await until(lambda: sink.data)
+    told = sink.data
+
+    bus.publish(progressed(98))
+    await flushed()
+    gathering = sink.data == told
+    bus.publish(progressed(99))
+    await until(lambda: sink.data != told)
+
+    assert gathering
+    assert sink.data == told + b"progressed98 progressed99 "
 
 
 async def test_a_held_watcher_gets_what_came_meanwhile_when_it_is_released(bus: Bus) -> None:

@@ -105,3 +105,12 @@ def test_what_is_removed_leaves_nothing_and_touches_nobody_else(files: Files) ->
     assert not files.directory(TASK).exists()
     assert not files.log(TASK).exists()
     assert kept.exists()
+
+
+def test_the_room_is_told_whether_or_not_there_are_files(files: Files, tmp_path: Path) -> None:
+    before_bytes = files.free_bytes()
+    put(files, "a.txt")
+
+    disk = os.statvfs(tmp_path)
+    assert before_bytes > 0
+    assert 0 < files.free_bytes() <= disk.f_blocks * disk.f_frsize

@@ -19,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench import limits
 from bench.contest import OURS, Figures, Measure, Table, Unit, contest
 from bench.contestants import PEERS, Target
 from bench.effort import Effort
@@ -32,6 +33,8 @@ LONGEST_S = 180.0
 IN_FLIGHT = 32
 LATENCIES = 40
 SLOTS = 32
+COMMITS = "SQLite alone (limit)"
+SPAWNS = "subprocess alone (limit)"
 UNITS = {
     "one_per_s": Unit(about="submits/s one by one"),
     "flight_per_s": Unit(about="32 in flight"),
@@ -70,16 +73,17 @@ class Peer:
 async def run(effort: Effort) -> list[Table]:
     table = Table(name="work", about="Submits and no-op tasks, end to end", units=UNITS)
     table.notes[OURS] = f"safe; over HTTP, {SLOTS} slots"
-    measures: dict[str, Measure] = {OURS: lambda: _ours(effort)}
+    measures: dict[str, Measure] = {OURS: lambda: _ours(effort), COMMITS: lambda: asyncio.to_thread(limits.commits)}
     for name, peer in (await _peers()).items() if effort.peers else ():
         table.notes[name] = peer.missing or peer.keeps
         if not peer.missing:
             measures[name] = _measured(peer, effort)
     programs = Table(name="work/programs", about="`/bin/true` as a command task, end to end", units=PROGRAMS)
+    bare: dict[str, Measure] = {OURS: lambda: _programs(effort), SPAWNS: lambda: asyncio.to_thread(limits.programs)}
     rounds = max(1, effort.rounds - 2)
     return [
         await contest(table, measures, rounds, effort.tell),
-        await contest(programs, {OURS: lambda: _programs(effort)}, rounds, effort.tell),
+        await contest(programs, bare, rounds, effort.tell),
     ]
 
 

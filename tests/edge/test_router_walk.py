@@ -101,3 +101,13 @@ async def test_a_path_that_is_not_there_is_guarded_too(tmp_path):
         assert await site.status("GET", "/nowhere", Host="evil.example") == 421
         assert await site.status("GET", "/nowhere") == 404
         assert await site.status("PUT", "/api/v1/tasks") == 405
+
+
+async def test_what_is_asked_often_is_looked_for_first(tmp_path):
+    often = {route.path for dialect in (*DIALECTS, HOUSE) for route in dialect.routes if route.often}
+
+    async with served(tmp_path) as site:
+        first = [path for _, path, _ in walk(site.app)][: len(often)]
+
+    assert often
+    assert set(first) <= often
