@@ -1,4 +1,6 @@
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -112,3 +114,11 @@ def test_a_language_is_found_by_name_and_by_code(asked, voice):
 
 def test_each_language_has_a_name_and_a_code_of_its_own():
     assert len(set(languages.NAMES)) == len({language.code for language in languages.LANGUAGES}) == len(languages.NAMES)
+
+
+def test_a_server_imports_nothing_that_only_films_need():
+    program = "import sys, progresshub.server; print(*{name.partition('.')[0] for name in sys.modules})"
+
+    imported = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+
+    assert not {"PIL", "markdown_it"} & set(imported.stdout.split())

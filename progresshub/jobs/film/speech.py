@@ -34,7 +34,7 @@ class Voice(NamedTuple):
 def choose(language: Language, asked: str | None, models: Sequence[str], words_per_min: int) -> Voice:
     """The voice that was asked for, or the best there is for the language; Unfit when there is none."""
     if model := _model(language, asked, models):
-        return Voice(Path(model).stem, ("piper", "--model", model, "--output_file"))
+        return Voice(Path(model).stem, ("piper", "-m", model, "-f"))
     if not shutil.which("espeak-ng"):
         raise Unfit(f"nothing here speaks {language.name}: install espeak-ng, or name a voice of piper", "missing")
     name = _named(language, asked)

@@ -13,7 +13,7 @@ from progresshub.jobs.film.timeline import Passage, Sentence
 ENGLISH, GERMAN = (one for one in languages.LANGUAGES if one.name in ("english", "german"))
 PIPER = f"""#!{sys.executable}
 import sys, wave
-with wave.open(sys.argv[sys.argv.index("--output_file") + 1], "wb") as sound:
+with wave.open(sys.argv[sys.argv.index("-f") + 1], "wb") as sound:
     sound.setparams((1, 2, 16_000, 0, "NONE", ""))
     sound.writeframes(bytes(2 * 160 * len(sys.stdin.read())))
 """
@@ -86,7 +86,7 @@ def test_piper_speaks_the_languages_it_has_models_for(tmp_path):
     voice = speech.choose(ENGLISH, None, models, 160)
     voice.say("0123456789", tmp_path / "a.wav")
 
-    assert voice == speech.Voice("en_GB-alan-low", ("piper", "--model", models[1], "--output_file"))
+    assert voice == speech.Voice("en_GB-alan-low", ("piper", "-m", models[1], "-f"))
     assert clip(tmp_path / "a.wav").duration_s == pytest.approx(0.1)
     assert speech.choose(ENGLISH, "en_US-amy-medium", models, 160).name == "en_US-amy-medium"
 
