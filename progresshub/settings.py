@@ -197,7 +197,7 @@ class Audio(Struct, frozen=True, kw_only=True):
 
     roots: Annotated[Texts, Meta(description="Directories whose files may be named by path; uploads need none")] = ()
     most_bytes: Annotated[Bytes, Meta(description="Largest song that may be uploaded")] = 104_857_600
-    at_once: Annotated[AtLeastOne, Meta(description="Songs worked on at once; each may use all processors")] = 1
+    at_once: Annotated[AtLeastOne, Meta(description="Songs worked on at once; demucs uses all processors")] = 1
     engine: Annotated[
         Literal["auto", "builtin", "demucs"], Meta(description='"auto" is demucs where it and its model are there')
     ] = "auto"

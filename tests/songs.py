@@ -95,7 +95,8 @@ def by_band(mix: Sound, rate_hz: int) -> dict[str, Sound]:
     low = signal.sosfiltfilt(signal.butter(4, 180, "low", fs=rate_hz, output="sos"), mix)
     high = signal.sosfiltfilt(signal.butter(4, min(6_000, 0.4 * rate_hz), "high", fs=rate_hz, output="sos"), mix)
     middle = np.broadcast_to(mix.mean(axis=0), mix.shape) - low - high
-    return {"vocals": middle, "drums": high, "bass": low, "other": mix - middle - low - high}
+    stems = {"vocals": middle, "drums": high, "bass": low, "other": mix - middle - low - high}
+    return {name: stem.astype(np.float32) for name, stem in stems.items()}
 
 
 def f_measure(known_s: NDArray[np.float64], found_s: NDArray[np.float64], within_s: float = 0.07) -> float:

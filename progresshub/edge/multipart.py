@@ -36,7 +36,7 @@ class Multipart:
 
     def __init__(self, content_type: str) -> None:
         self._mark = b"\r\n--" + _boundary_in(content_type)
-        self._kept = bytearray(b"\r\n")  # so that the first boundary begins like all others
+        self._kept = b"\r\n"  # so that the first boundary begins like all others
         self._read: Callable[[], Iterator[Part | bytes | PartEnd]] = self._preamble
         self._stuck = False
         self.ended = False
@@ -63,7 +63,7 @@ class Multipart:
         if padding is not None:
             if padding.strip(b" \t"):
                 raise InvalidRequest(reason="a boundary of the form is followed by something else than a part")
-            self._kept[:0] = b"\r\n"  # so that a part without headers ends them like all others
+            self._kept = b"\r\n" + self._kept  # so that a part without headers ends them like all others
             self._read = self._headers
         yield from ()
 
@@ -86,7 +86,7 @@ class Multipart:
             self._stuck = True
 
     def _epilogue(self) -> Iterator[Part | bytes | PartEnd]:
-        self._kept.clear()
+        self._kept = b""
         self._stuck = True
         yield from ()
 
@@ -111,8 +111,7 @@ class Multipart:
         return self._upto(end)
 
     def _cut(self, size: int) -> bytes:
-        taken = bytes(self._kept[:size])
-        del self._kept[:size]
+        taken, self._kept = self._kept[:size], self._kept[size:]
         return taken
 
 

@@ -50,11 +50,15 @@ Handler = Callable[[Call[Any, Any]], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A form with files, which `uploads.receive` reads: what it looks like, and how much its files may be."""
+    """A form with files, which `uploads.receive` reads: what it looks like, and how much its files may be.
+
+    `check` is given each file's name and its first bytes as soon as they are here, and refuses what they show.
+    """
 
     form: type[Any]
     most_bytes: Callable[[Config], int] = lambda config: config.uploads.most_bytes
     most_files: Callable[[Config], int] = lambda config: config.uploads.most_files
+    check: Callable[[str, bytes], object] = lambda name, head: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO, NamedTuple, Self, TypeVar
 import msgspec
 from aiohttp import web
 
+from progresshub.edge.idempotency import HEADER as IDEMPOTENCY_KEY
 from progresshub.edge.multipart import Multipart, Part, PartEnd
 from progresshub.edge.routes import Call, Upload
 from progresshub.errors import InvalidRequest, StorageFull, TooLarge, TooMany, TooSlow
@@ -30,7 +31,7 @@ from progresshub.settings import Config
 BESIDES_BYTES = 1_048_576
 """What a form may hold beside its files: fields, headers, boundaries."""
 MOST_PARTS = 256
-BLOCK_BYTES = 262_144
+BLOCK_BYTES = 1_048_576
 HEAD_BYTES = 512
 
 T = TypeVar("T")
@@ -47,12 +48,13 @@ class Received(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What has come, its files on disk. `folder` is for `Submission.staged`; `digest` tells one form from another."""
+    """What has come, its files on disk. `folder` is for `Submission.staged`; `digest` tells one form from another
+    where the request has an Idempotency-Key."""
 
     folder: Path
     fields: dict[str, str]
     files: tuple[Received, ...]
-    digest: bytes
+    digest: bytes | None
 
     def read(self, kind: type[T]) -> T:
         """The fields as a value of that type; those that it does not know are left out."""
@@ -79,9 +81,13 @@ class Uploads:
         self._under_way += 1
         try:
             limits = _Limits(
-                asked.most_bytes(self._config), asked.most_files(self._config), self._config.store.min_free_bytes
+                files_bytes=asked.most_bytes(self._config),
+                files=asked.most_files(self._config),
+                spared_bytes=self._config.store.min_free_bytes,
+                check=asked.check,
             )
-            yield await self._read(request, _Intake(folder, limits, self._files.free_bytes))
+            digest = blake2b(digest_size=16) if IDEMPOTENCY_KEY in request.headers else None
+            yield await self._read(request, _Intake(folder, limits, self._files.free_bytes, digest))
         finally:
             self._under_way -= 1
             await to_its_end(partial(self._files.unstage, folder))
@@ -131,25 +137,28 @@ class _Limits(NamedTuple):
     files_bytes: int
     files: int
     spared_bytes: int
+    check: Callable[[str, bytes], object]
 
 
 class _Intake:
     """Puts the pieces of a form where they belong. As a context manager it closes the file that is being written."""
 
-    def __init__(self, folder: Path, limits: _Limits, free_bytes: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, limits: _Limits, free_bytes: Callable[[], int], digest: blake2b | None) -> None:
         self._folder = folder
         self.limits = limits
         self._free_bytes = free_bytes
-        self._digest = blake2b(digest_size=16)
+        self._digest = digest
         self._fields: dict[str, str] = {}
         self._files: list[Received] = []
         self._part: Part | None = None
         self._parts = self._files_bytes = self._besides_bytes = 0
-        self._block = bytearray()
+        self._block: list[bytes] = []
+        self._block_bytes = 0
         self._writing: _Writing | None = None
 
     def form(self) -> Form:
-        return Form(self._folder, self._fields, tuple(self._files), self._digest.digest())
+        digest = None if self._digest is None else self._digest.digest()
+        return Form(self._folder, self._fields, tuple(self._files), digest)
 
     def expect(self, size_bytes: int) -> None:
         """Refuse at once what the disk can't hold."""
@@ -178,7 +187,7 @@ class _Intake:
         self._parts += 1
         if self._parts > MOST_PARTS:
             raise TooLarge(f"A form has at most {MOST_PARTS} parts.", limit_parts=MOST_PARTS)
-        self._digest.update(repr(part).encode(errors="replace"))
+        self._taste(repr(part).encode(errors="replace"))
         self._part = part
         if part.file_name:
             self._open(part.name, part.file_name)
@@ -198,8 +207,8 @@ class _Intake:
         self._besides_bytes += len(data)
         if self._besides_bytes > BESIDES_BYTES:
             raise TooLarge(limit_bytes=BESIDES_BYTES)
-        self._digest.update(data)
-        self._block += data
+        self._taste(data)
+        self._block.append(data)
 
     async def _add_to_file(self, writing: _Writing, data: bytes) -> None:
         self._files_bytes += len(data)
@@ -208,12 +217,15 @@ class _Intake:
         writing.size_bytes += len(data)
         if len(writing.head) < HEAD_BYTES:
             writing.head += data[: HEAD_BYTES - len(writing.head)]
-        self._block += data
-        if len(self._block) >= BLOCK_BYTES:
+            if len(writing.head) == HEAD_BYTES:
+                self.limits.check(writing.name, writing.head)
+        self._block.append(data)
+        self._block_bytes += len(data)
+        if self._block_bytes >= BLOCK_BYTES:
             await self._write(writing, last=False)
 
     async def _write(self, writing: _Writing, *, last: bool) -> None:
-        block, self._block = bytes(self._block), bytearray()
+        block, self._block, self._block_bytes = self._block, [], 0
         with refusing_when_full():
             await to_its_end(partial(writing.write, block, last=last))
         self.expect(0)
@@ -229,13 +241,19 @@ class _Intake:
     async def _keep(self, writing: _Writing) -> None:
         if writing.size_bytes == 0:
             raise InvalidRequest(reason=f"the file {writing.name} is empty")
+        if writing.size_bytes < HEAD_BYTES:
+            self.limits.check(writing.name, writing.head)
         await self._write(writing, last=True)
         self._writing = None
         self._files.append(Received(writing.field, writing.name, writing.size_bytes, writing.head))
 
+    def _taste(self, data: bytes) -> None:
+        if self._digest is not None:
+            self._digest.update(data)
+
     def _text(self, field: str) -> str:
         try:
-            return self._block.decode()
+            return b"".join(self._block).decode()
         except UnicodeDecodeError:
             raise InvalidRequest(reason=f"the field {field} is not UTF-8") from None
 
@@ -247,15 +265,17 @@ class _Writing:
     field: str
     name: str
     file: BinaryIO
-    digest: blake2b
+    digest: blake2b | None
     size_bytes: int = 0
     head: bytes = b""
 
-    def write(self, block: bytes, *, last: bool) -> None:
-        self.digest.update(block)
-        rest = memoryview(block)
-        while rest:
-            rest = rest[self.file.write(rest) :]
+    def write(self, block: list[bytes], *, last: bool) -> None:
+        for piece in block:
+            if self.digest is not None:
+                self.digest.update(piece)
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[self.file.write(rest) :]
         if last:
             os.fsync(self.file.fileno())
             self.file.close()

@@ -60,7 +60,7 @@ def encoded(place: Place, name: str, *options: str) -> Path:
     """The song in another format."""
     path = place.folder / name
     source = place.folder / "espresso.wav"
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", source, *options, path]
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(source), *options, str(path)]
     subprocess.run(command, check=True, timeout=60)
     return path
 

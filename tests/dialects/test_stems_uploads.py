@@ -150,6 +150,18 @@ async def test_what_is_no_song_is_refused(hub: Client, tmp_path: Path, content: 
     assert not list((tmp_path / "files").glob("*"))
 
 
+async def test_what_is_no_song_is_refused_by_its_first_bytes(hub: Client) -> None:
+    head = b"POST /api/process HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=sea\r\n"
+    part = b'--sea\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\nPK\x03\x04' + bytes(1_000)
+
+    async with raw(hub.url) as sending:
+        await sending.send(head + b"Content-Length: 1000000\r\n\r\n" + part)
+        answer = await sending.answer()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Unsupported audio format" in answer
+
+
 async def test_a_song_that_is_too_large_is_refused(hub: Client) -> None:
     assert "2000000 bytes" in await refused(hub, 413, form(ID3 + bytes(2_000_000)))
 

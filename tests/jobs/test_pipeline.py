@@ -11,7 +11,7 @@ import pytest
 
 from progresshub.config import load, template
 from progresshub.errors import InvalidConfig, InvalidPayload
-from progresshub.jobs import demo, external, pipeline
+from progresshub.jobs import audio, demo, external, pipeline
 from progresshub.jobs.command import kind as command_kind
 from progresshub.kinds import Kind
 from progresshub.settings import Command, Pipeline, PipelineStep
@@ -196,6 +196,19 @@ async def test_settings_that_can_never_work_keep_the_server_from_starting(
             pass
 
     assert reason in refused.value.message
+
+
+async def test_a_step_whose_packages_are_missing_is_refused_only_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio, "missing", lambda: "install something")
+    file = tmp_path / "config.toml"
+    file.write_text('[pipelines.p]\nsteps = [{name = "a", type = "audio", payload = {file = "song.mp3"}}]\n')
+
+    async with serving(tmp_path / "data", file=file) as client:
+        status, body = await client.ask("POST", "/api/v1/tasks", json={"type": "pipeline", "payload": {"name": "p"}})
+
+    assert (status, body["error"]) == (503, "Not just now: install something.")
 
 
 def test_a_step_that_is_written_wrongly_is_told_by_its_place(tmp_path: Path) -> None:

@@ -100,15 +100,12 @@ class UploadInfo(msgspec.Struct):
     message: str
 
 
-SONG = Upload(form=SongForm, most_bytes=lambda config: config.audio.most_bytes, most_files=lambda config: 1)
-
-
 async def process(call: Call[None, None]) -> web.Response:
     if reason := audio.missing():
         raise Unavailable(reason=reason)
     async with receive(call, SONG) as form:
         song = song_of(form)
-        about = FileInfo(song.name, song.size_bytes, format_of(song))
+        about = FileInfo(song.name, song.size_bytes, format_of(song.name, song.head))
         asked = submission(form, song, about)
         takes_s = estimate_s(about, await _last_songs(call.hub))
         (accepted,) = await call.hub.submit([asked], await idempotency(call.request, form.digest))
@@ -153,11 +150,11 @@ def options_of(form: Form) -> Options:
         raise InvalidForm(field=field.strip("`$.") or "form", reason=reason.replace("`", "")) from None
 
 
-def format_of(song: Received) -> str:
-    """What its first bytes say that it is, whatever it is called."""
-    found = sniff(song.head)
+def format_of(name: str, head: bytes) -> str:
+    """What its first bytes say that a song is, whatever it is called."""
+    found = sniff(head)
     if found is None:
-        raise UnsupportedAudio(name=song.name, formats=", ".join(SORTS))
+        raise UnsupportedAudio(name=name, formats=", ".join(SORTS))
     return found
 
 
@@ -220,6 +217,13 @@ def _upload_info(config: Config, missing: str) -> UploadInfo:
         message=missing,
     )
 
+
+SONG = Upload(
+    form=SongForm,
+    most_bytes=lambda config: config.audio.most_bytes,
+    most_files=lambda config: 1,
+    check=format_of,
+)
 
 ROUTES = (
     Route(

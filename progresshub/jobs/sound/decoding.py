@@ -33,7 +33,7 @@ _CHECK_RATE_HZ = 8_000
 _MOST_RATE_HZ = 384_000
 _LOOK_TIMEOUT_S = 60.0
 _SILENCE_TIMEOUT_S = 60.0
-_END_TIMEOUT_S = 10.0
+_END_TIMEOUT_S = 30.0
 _WORDS = 300
 _GUARDED = ("-protocol_whitelist", "file,pipe", "-format_whitelist", "mp3,wav,mov,flac", "-max_alloc", "268435456")
 

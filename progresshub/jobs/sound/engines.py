@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from progresshub.jobs.sound import demucs
+from progresshub.jobs.sound.demucs import Demucs, why_not
 from progresshub.jobs.sound.failures import Unfit
 from progresshub.jobs.sound.masks import Masks
 from progresshub.jobs.sound.separation import Engine
@@ -16,9 +16,9 @@ def engine_for(settings: Settings, model: str | None) -> Engine:
     model = model or settings.demucs_model
     if settings.engine == "builtin":
         return Masks()
-    reason = demucs.why_not(settings.demucs_models, model)
+    reason = why_not(settings.demucs_models, model)
     if not reason:
-        return demucs.Demucs(Path(settings.demucs_models), model)
+        return Demucs(Path(settings.demucs_models), model)
     if settings.engine == "demucs":
         raise Unfit(reason, "engine")
     return Masks()

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, ndimage, signal
+from scipy import fft, ndimage
+
+from progresshub.jobs.sound.spectra import hann
 
 RATE_HZ = 22_050
 WINDOW = 1_024
@@ -67,7 +69,7 @@ class Listener:
     """Takes mono sound of RATE_HZ piece by piece."""
 
     def __init__(self) -> None:
-        self._window = signal.windows.hann(WINDOW, sym=False).astype(np.float32)
+        self._window = hann(WINDOW)
         self._bank = _filters()
         self._tones = _tones()
         self._rest = np.zeros(WINDOW // 2, np.float32)

@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from progresshub.jobs.audio import FileInfo
-from progresshub.jobs.sound import beats as beating
-from progresshub.jobs.sound.beats import Beats
+from progresshub.jobs.sound.beats import Beats, find
 from progresshub.jobs.sound.decoding import decode
 from progresshub.jobs.sound.failures import Unheard
 from progresshub.jobs.sound.metre import Metre, confidence, metre_of, regularity
@@ -43,7 +42,7 @@ def rhythm_of(path: Path, drums: Path | None, info: FileInfo, on_progress: Calla
     onsets = _heard(path, info.duration_s, lambda done: on_progress(share * done))
     if onsets.silent:
         raise Unheard("it is silent")
-    beats = beating.find(onsets)
+    beats = find(onsets)
     if beats is None:
         raise Unheard("no beat was found in it")
     if drums is None:

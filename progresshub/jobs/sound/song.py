@@ -21,12 +21,13 @@ import msgspec
 from progresshub.jobs import audio
 from progresshub.jobs.audio import Beats, FileInfo, Separation, Song, SongResult, Transcription
 from progresshub.jobs.functions import Context
-from progresshub.jobs.sound import rhythm, words
 from progresshub.jobs.sound.decoding import decode, look
 from progresshub.jobs.sound.engines import engine_for
 from progresshub.jobs.sound.failures import Unfit, Unheard
+from progresshub.jobs.sound.rhythm import Rhythm, analysis_file, beats_file, onsets_file, rhythm_of
 from progresshub.jobs.sound.separation import Engine, separate
 from progresshub.jobs.sound.stemfiles import SAMPLE_BYTES, StemFiles
+from progresshub.jobs.sound.words import transcribe, why_not
 from progresshub.report import Step
 from progresshub.settings import Audio as Settings
 
@@ -54,7 +55,7 @@ class Work:
         return self.song.whisper_model or self.settings.whisper_model
 
     def why_no_words(self) -> str:
-        return words.why_not(self.settings.whisper_models, self.whisper_model)
+        return why_not(self.settings.whisper_models, self.whisper_model)
 
     @contextmanager
     def step(self, name: str) -> Iterator[Step]:
@@ -167,7 +168,7 @@ def _transcribe(work: Work, info: FileInfo, separation: Separation) -> Transcrip
         path = work.ctx.directory / separation.vocals if separation.vocals else work.path
         model = Path(work.settings.whisper_models, work.whisper_model)
         try:
-            found = words.transcribe(path, model, work.song.language, info.duration_s, work.tell)
+            found = transcribe(path, model, work.song.language, info.duration_s, work.tell)
         except (RuntimeError, ValueError, OSError) as error:
             step.fail(f"the words could not be had: {error}")
             return Transcription(error=str(error))
@@ -184,7 +185,7 @@ def _find_beats(work: Work, info: FileInfo, separation: Separation) -> Beats:
             return Beats(skipped=True, reason=reason)
         try:
             drums = work.ctx.directory / separation.drums if separation.drums else None
-            found = rhythm.rhythm_of(work.path, drums, info, work.tell)
+            found = rhythm_of(work.path, drums, info, work.tell)
         except Unheard as unheard:
             step.fail(str(unheard))
             return Beats(error=str(unheard))
@@ -194,8 +195,8 @@ def _find_beats(work: Work, info: FileInfo, separation: Separation) -> Beats:
     return beats
 
 
-def _told(work: Work, found: rhythm.Rhythm, info: FileInfo) -> Beats:
-    onsets = rhythm.onsets_file(found, info)
+def _told(work: Work, found: Rhythm, info: FileInfo) -> Beats:
+    onsets = onsets_file(found, info)
     return Beats(
         tempo_bpm=found.tempo_bpm,
         beat_count=len(found.beats.frames),
@@ -203,9 +204,9 @@ def _told(work: Work, found: rhythm.Rhythm, info: FileInfo) -> Beats:
         time_signature=found.metre.signature,
         beat_confidence=found.confidence,
         rhythm_regularity=found.regularity,
-        beats_file=work.save("beats", rhythm.beats_file(found, info)),
+        beats_file=work.save("beats", beats_file(found, info)),
         onsets_file=work.save("onsets", onsets),
-        analysis_file=work.save("analysis", rhythm.analysis_file(found, info)),
+        analysis_file=work.save("analysis", analysis_file(found, info)),
     )
 
 

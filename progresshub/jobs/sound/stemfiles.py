@@ -54,12 +54,16 @@ class StemFiles:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
-        for stem, path in self._hidden.items():
-            if error is None:
-                path.replace(self._directory / self.names[stem])
-            else:
-                path.unlink(missing_ok=True)
+        whole = False
+        try:
+            self._stack.close()
+            whole = error is None
+        finally:
+            for stem, path in self._hidden.items():
+                if whole:
+                    path.replace(self._directory / self.names[stem])
+                else:
+                    path.unlink(missing_ok=True)
 
 
 def shared_out(mix: Sound, stems: Mapping[str, Sound]) -> dict[str, Samples]:

@@ -72,7 +72,7 @@ def test_the_name_says_nothing(wav, tmp_path):
 
 
 def test_reading_tells_how_far_it_is(wav):
-    heard = []
+    heard: list[float] = []
 
     look(wav, max_duration_s=60, max_channels=8, on_progress=heard.append)
 
@@ -170,7 +170,7 @@ def test_no_process_is_left_when_nobody_wants_the_rest(wav):
     pieces = decode(wav, rate_hz=44_100, channels=2, most_s=60)
 
     next(pieces)
-    pieces.close()
+    del pieces
 
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)

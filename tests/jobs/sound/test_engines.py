@@ -31,7 +31,7 @@ def test_without_a_directory_of_models_the_built_in_engine_is_used():
 @pytest.mark.parametrize("weights", ["htdemucs_ft.yaml", "htdemucs_ft-1a2b.th"])
 def test_a_model_that_is_there_is_used(installed, monkeypatch, tmp_path, weights):
     (tmp_path / weights).touch()
-    monkeypatch.setattr(engines.demucs, "Demucs", Loaded)
+    monkeypatch.setattr(engines, "Demucs", Loaded)
     settings = Audio(demucs_models=str(tmp_path), demucs_model="htdemucs_ft")
 
     assert engine_for(settings, None).name == f"demucs:htdemucs_ft of {tmp_path}"
