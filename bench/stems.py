@@ -45,7 +45,7 @@ import json, re, sys
 from pathlib import Path
 from typing import Any
 from progresshub.jobs.functions import Context
-from progresshub.jobs.sound import take_apart
+from progresshub.jobs.sound.song import take_apart
 from progresshub.report import Reporter
 
 folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])

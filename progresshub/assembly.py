@@ -53,7 +53,7 @@ def runner(config: Config, url: str) -> Runner:
     pools = {
         "python": Setup(modules=("progresshub.jobs.demo", *config.python.modules), path=config.python.path),
         DOWNLOADS: downloads(None),
-        audio.POOL: Setup(modules=("progresshub.jobs.sound",)),
+        audio.POOL: Setup(modules=("progresshub.jobs.sound.song",)),
         "video": Setup(modules=("progresshub.jobs.film.making",)),
     }
     return Runner(config.runner, config.warm, url=url, pools=pools)

@@ -23,6 +23,8 @@ from progresshub.states import CONFLATABLE
 
 POLL_S = 0.05
 BEAT_SLICES = 16
+MANY_EVENTS = 8
+"""With so many in one flush, events come faster than they go out one by one."""
 
 
 class Encoding(NamedTuple):
@@ -231,6 +233,7 @@ class Bus:
         self._stalled: dict[Subscription, None] = {}
         self._flushed_s = 0.0
         self._flush_cost_s = 0.0
+        self._flush_events = 0
         self._beats_due = 0.0
         self._beat: asyncio.TimerHandle | None = None
         self._poll: asyncio.TimerHandle | None = None
@@ -320,10 +323,10 @@ class Bus:
         topic.pending.append(event)
 
     def _schedule_flush(self) -> None:
-        """At once when idle; under load after a quarter of the last flush's cost, so that batches grow with it
-        and those who publish keep their share of the loop."""
+        """At once when idle; under load after a part of the last flush's cost that grows with its events, up to all
+        of it: who publishes without pause keeps half of the loop, and is sent in few large writes."""
         loop = asyncio.get_running_loop()
-        wait_s = self._flushed_s + self._flush_cost_s / 4 - loop.time()
+        wait_s = self._flushed_s + self._flush_cost_s * min(1.0, self._flush_events / MANY_EVENTS) - loop.time()
         if wait_s > 0.0005:
             loop.call_later(wait_s, self._flush)
         else:
@@ -333,6 +336,7 @@ class Bus:
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         dirty, self._dirty = self._dirty, []
+        self._flush_events = sum(len(topic.pending) for topic in dirty)
         for topic in dirty:
             self.bring(topic)
         self._flushed_s = loop.time()

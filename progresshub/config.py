@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import Struct, inspect
 
+from progresshub import places
 from progresshub.catalogue import CATALOGUE, Section, Setting
 from progresshub.errors import InvalidConfig
 from progresshub.settings import Config, Misfit
@@ -71,16 +72,8 @@ def load(file: Path | None, environment: Mapping[str, str], flags: Sequence[str]
 
 
 def data_dir(config: Config, environment: Mapping[str, str]) -> Path:
-    """Where all is kept: as set, or `progresshub` in the user's data directory."""
-    home = environment.get("HOME", "")
-    if chosen := config.server.data_dir:
-        return Path(re.sub(r"^~(?=/|$)", lambda match: home or match[0], chosen))
-    # The XDG specification has relative paths ignored.
-    if (base := environment.get("XDG_DATA_HOME", "")).startswith("/"):
-        return Path(base) / "progresshub"
-    if home:
-        return Path(home) / ".local" / "share" / "progresshub"
-    raise InvalidConfig(where="server.data_dir", reason="must be set where there is no home directory")
+    """Where all is kept."""
+    return places.data_dir(config.server.data_dir, environment)
 
 
 def _from_file(file: Path | None) -> Iterator[_Given]:

@@ -118,7 +118,11 @@ class Files:
 
     def free_bytes(self) -> int:
         """The room there is for more."""
-        return shutil.disk_usage(self._files if self._files.exists() else self._files.parent).free
+        try:
+            room = os.statvfs(self._files)
+        except FileNotFoundError:
+            room = os.statvfs(self._files.parent)
+        return room.f_bavail * room.f_frsize
 
     def sizes(self) -> dict[str, int]:
         """The bytes in each task's directory, hidden files and all."""

@@ -1,6 +1,7 @@
 """What the registry holds: tasks, their steps and progress, and the events that changed them.
 
-Values only, frozen: a change is a new value. Times are integer milliseconds of the Unix epoch,
+Values only, frozen: a change is a new value, and as none can refer to itself the garbage collector
+need not look at them (`gc=False`). Times are integer milliseconds of the Unix epoch,
 percentages 0.0 to 100.0, and `None` always means "not known", never zero.
 """
 
@@ -70,7 +71,7 @@ class EventId(NamedTuple):
 FIRST = EventId(0, 0)
 
 
-class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How far a task is. `percent` is None while the total is unknown: that is not 0 %."""
 
     percent: float | None = None
@@ -85,7 +86,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ms: int = 0
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A named part of a task. `weight` is its share of the whole, in any unit common to its siblings."""
 
     name: str
@@ -99,7 +100,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     error: str = ""
 
 
-class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Why a task, or its last attempt, did not end well. `type` is a stable word for programs."""
 
     type: str
@@ -107,7 +108,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     details: dict[str, Any] = {}
 
 
-class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What somebody asked for: set when it is submitted, never changed.
 
     `seq` counts submissions and orders lists; `origin` is the dialect that took it;
@@ -133,7 +134,7 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     names: tuple[str, ...] = ()
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One thing somebody asked for, as it is just after its last event.
 
     `changed` is the id of that event, `entry` of the last one that belongs to its progress history.
@@ -169,7 +170,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.state in FINAL
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, gc=False):
     """Something that happened, with the task as it was just after.
 
     `resume` is set where an older event of another task is still to be shown: somebody who watches

@@ -97,6 +97,8 @@ def without_verdict(report: Report) -> Report:
 
 def interrupted(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps of an attempt that has ended early: none of them runs any more."""
+    if not steps:
+        return steps
     return tuple(replace(s, state=StepState.WAITING) if s.state is StepState.RUNNING else s for s in steps)
 
 

@@ -13,7 +13,7 @@ from progresshub.storage.persistence import Batch, Change
 
 def spec(seq: int = 1, **given: Any) -> Spec:
     defaults: dict[str, Any] = {"kind": "demo", "payload": {}, "origin": "queues", "created_ms": 1_000}
-    return Spec(id=str(uuid4()), seq=seq, **{**defaults, **given})
+    return Spec(seq=seq, **{"id": str(uuid4()), **defaults, **given})
 
 
 def task(seq: int = 1, state: State = State.PENDING, *, changed: EventId | None = None, **given: Any) -> Task:

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "progresshub"
 
 RANKS = (
     ("errors",),
-    ("model", "report", "settings"),
+    ("model", "places", "report", "settings"),
     ("catalogue",),
     ("template",),
     ("addresses", "clock", "config", "files", "listening", "protocol", "release", "states", "supervisor"),

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,19 @@ async def test_its_script_runs_without_a_server() -> None:
     assert said.split() == ["one", "two", "three"]
 
 
+async def test_its_python_clients_submit_watch_and_wait(tmp_path: Path) -> None:
+    blocking, asynchronous = re.findall(
+        r"```python\n((?:import asyncio\n\n)?from progresshub.client.*?)```", README, re.DOTALL
+    )
+
+    async with serving.process(tmp_path / "data") as server:
+        said = await typed(f"python - <<'END'\n{blocking}\nEND", server.url, PROGRESSHUB_URL=server.url)
+        said_later = await typed(f"python - <<'END'\n{asynchronous}\nEND", server.url, PROGRESSHUB_URL=server.url)
+
+    assert said.splitlines()[-2:] == ["completed 100.0 Step 3 of 3", "{'message': 'boxes', 'count': 3}"]
+    assert said_later.split() == ["cancelled", "CANCEL_FAILED"]
+
+
 async def test_its_task_is_shown_to_others(tmp_path: Path) -> None:
     async with serving.serving(tmp_path / "data") as client:
         said = await typed(shell_blocks("On other pages")[0], client.url)
@@ -166,3 +180,17 @@ def test_its_page_imports_what_there_is() -> None:
     assert "export function watch(" in module
     assert 'customElements.define("progress-hub"' in module
     assert re.findall(r"localhost:8080(/[^\"]+)", page) == ["/progresshub.js"] * 2
+
+
+async def test_its_terminal_runs_adds_reports_and_waits(tmp_path: Path) -> None:
+    hub = f"{sys.executable} -m progresshub"
+
+    async with serving.process(tmp_path / "data"):
+        said = await typed(
+            shell_blocks("In the terminal")[0], "http://nowhere", HUB=hub, PROGRESSHUB_DATA_DIR=str(tmp_path / "data")
+        )
+
+    lines = said.splitlines()
+    assert lines[:4] == ["1/4", "2/4", "3/4", "4/4"]
+    assert lines[5].split()[1:4] == ["running", "70%", "external"]
+    assert lines[-1].endswith("completed 100% Pack the boxes")

@@ -1,95 +1,54 @@
-"""The command line: `serve` runs the server, everything else speaks to one or looks at its settings.
+"""The command line: `serve` runs the server, most other verbs speak to one over HTTP.
 
 What a command is asked for goes to standard output, what it has to say about that to standard error.
+Only what a verb needs is imported, for most should answer at once.
 """
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import io
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
-from progresshub import __version__, config
-from progresshub.cli import tokens
-from progresshub.errors import HubError
-
-VERBS = ("serve", "config", "demo", "token", "update-ytdlp")
+from progresshub.cli.exits import BROKEN_PIPE, INTERRUPTED, REFUSED
+from progresshub.cli.parser import PROGRAM, VERBS, parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code: 0 done, 1 refused, 2 not understood."""
+    """Run one command; returns its exit code, as `progresshub --help` lists them."""
     words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] not in (*VERBS, "-h", "--help", "--version"):
+    if not words or (words[0].startswith("-") and words[0] not in ("-h", "--help", "--version")):
         words.insert(0, "serve")
-    args = _parser().parse_args(words)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a title is no reason to end, whatever the terminal can show
     try:
-        return _run(args)
-    except HubError as error:
-        print(f"progresshub: {error.message}", file=sys.stderr)
-        return 1
+        code = _run(parser().parse_args(words))
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
-        return 130
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed has nowhere to go
+        return BROKEN_PIPE
 
 
-def _run(args: argparse.Namespace) -> int:
-    """Do what the verb says; only what it needs is imported, for most verbs should answer at once."""
-    if args.verb == "config" and args.default:
-        print(config.template(), end="")
-        return 0
-    loaded = config.load(args.config, os.environ, _flags(args))
-    match args.verb:
-        case "config":
-            print(config.explain(loaded), end="")
-            return 0
-        case "demo":
-            from progresshub.cli import demo  # noqa: PLC0415
+def _run(args: Namespace) -> int:
+    verb = VERBS[args.verb]
+    module, _, function = verb.place.partition(":")
+    do: Any = getattr(importlib.import_module(f"progresshub.cli.{module}"), function)
+    if verb.remote:
+        from progresshub.cli import remote  # noqa: PLC0415
 
-            return demo.run(config.data_dir(loaded.config, os.environ))
-        case "update-ytdlp":
-            return _update(config.data_dir(loaded.config, os.environ))
-        case "token":
-            return tokens.run(args, config.data_dir(loaded.config, os.environ))
-        case _:
-            from progresshub.cli import serve  # noqa: PLC0415
+        return remote.run(do, args)
+    from progresshub.errors import HubError  # noqa: PLC0415
 
-            return serve.run(loaded)
-
-
-def _update(data: Path) -> int:
-    from progresshub import release  # noqa: PLC0415
-
-    updated = release.update(data)
-    chosen = release.chosen(data)
-    print(updated.version)
-    used = "used" if chosen == updated else f"not used, for {chosen.version if chosen else 'none'} is installed"
-    print(f"it lies in {updated.path} and is {used} within half a minute", file=sys.stderr)
-    return 0
-
-
-def _flags(args: argparse.Namespace) -> list[str]:
-    short = [f"{name}={value}" for name in ("host", "port", "data_dir") if (value := getattr(args, name)) is not None]
-    return [*short, *args.set]
-
-
-def _parser() -> argparse.ArgumentParser:
-    settings = argparse.ArgumentParser(add_help=False)
-    settings.add_argument("--config", type=Path, metavar="FILE", help="read settings from this TOML file")
-    settings.add_argument("--host", help="address to listen on (127.0.0.1)")
-    settings.add_argument("--port", help="port to listen on (8080); 0 takes a free one")
-    settings.add_argument("--data-dir", metavar="DIR", help="where everything is kept")
-    settings.add_argument("--set", action="append", default=[], metavar="SECTION.NAME=VALUE", help="any other setting")
-
-    parser = argparse.ArgumentParser(
-        prog="progresshub", description="Live progress for everything that takes a while. Without a verb: serve."
-    )
-    parser.add_argument("--version", action="version", version=f"progresshub {__version__}")
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    verbs.add_parser("serve", parents=[settings], help="run the server")
-    shown = verbs.add_parser("config", parents=[settings], help="print every setting and where its value came from")
-    shown.add_argument("--default", action="store_true", help="print a config.toml with every setting at its default")
-    verbs.add_parser("demo", parents=[settings], help="submit one task of every kind and watch them")
-    verbs.add_parser("update-ytdlp", parents=[settings], help="get the newest yt-dlp, for downloads")
-    tokens.add_arguments(verbs.add_parser("token", parents=[settings], help="make, list and revoke access tokens"))
-    return parser
+    try:
+        return int(do(args))
+    except HubError as error:
+        print(f"{PROGRAM}: {error.message}", file=sys.stderr)
+        return REFUSED

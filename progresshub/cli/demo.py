@@ -11,6 +11,7 @@ import shutil
 import sys
 import tempfile
 import wave
+from argparse import Namespace
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from progresshub.cli.remote import Address, Remote, address
+from progresshub.cli import settings, words
+from progresshub.client import AsyncClient, ClientError, Task
 from progresshub.errors import StartupError
+from progresshub.model import State
 
 BYTES_A_SECOND = 400_000
 PIECE = 40_000
@@ -29,34 +32,32 @@ MOVIE = "-f lavfi -i testsrc2=d=8:s=640x360:r=30 -f lavfi -i sine=d=8 -c:v mpeg4
 WIDTH = 30
 
 
-def run(data: Path) -> int:
-    return asyncio.run(_demo(data))
+def run(args: Namespace) -> int:
+    return asyncio.run(_demo(settings.data_dir(args)))
 
 
 async def _demo(data: Path) -> int:
     with tempfile.TemporaryDirectory(prefix="progresshub-demo-") as scratch:
-        async with _media(Path(scratch)) as url, _server(data, Path(scratch), url) as where, Remote(where) as remote:
-            print(f"watch it in a browser as well: {where.url}", file=sys.stderr)
+        async with _media(Path(scratch)) as url, _server(data, Path(scratch), url) as hub:
+            print(f"watch it in a browser as well: {hub.address.url}", file=sys.stderr)
             titles = {
-                await remote.submit("demo", {"message": "hello", "count": 6}): "demo: counts to six",
-                await remote.submit("download", {"url": url, "format": "best"}): "download: a film from this machine",
-                await remote.submit("command", {"argv": [sys.executable, "-c", COUNTING]}): "command: prints n/10",
-                (outside := await remote.submit("external", {"total": 20})): "external: reported over HTTP",
+                await hub.submit("demo", {"message": "hello", "count": 6}): "demo: counts to six",
+                await hub.submit("download", {"url": url, "format": "best"}): "download: a film from this machine",
+                await hub.submit("command", {"argv": [sys.executable, "-c", COUNTING]}): "command: prints n/10",
+                (outside := await hub.submit("external", {"total": 20})): "external: reported over HTTP",
             }
             if shutil.which("ffmpeg") and shutil.which("ffprobe"):
-                titles[await remote.submit("pipeline", transcode(url))] = "pipeline: fetch, probe, transcode, picture"
+                titles[await hub.submit("pipeline", transcode(url))] = "pipeline: fetch, probe, transcode, picture"
             async with asyncio.TaskGroup() as group:
-                group.create_task(_work_outside(remote, outside))
-                ends = await _watch(remote, titles)
-            missing = [task_id for task_id, end in ends.items() if end != "completed"]
-            unexplained = [task_id for task_id in missing if not await _is_explained(remote, task_id)]
+                group.create_task(_work_outside(hub, outside))
+                ends = await _watch(hub, titles)
+            unexplained = [task for task in ends if task.status is not State.COMPLETED and not _is_explained(task)]
     return 1 if unexplained else 0
 
 
-async def _is_explained(remote: Remote, task_id: str) -> bool:
+def _is_explained(task: Task) -> bool:
     """Whether it ended as it had to: a server fetches nothing from this machine unless it is told that it may."""
-    task = await remote.get(f"/api/v1/tasks/{task_id}")
-    if (task.get("error") or {}).get("type") != "private_address":
+    if task.error is None or task.error.type != "private_address":
         return False
     said = "this server downloads from public addresses only, and the demo's film is on this machine;"
     print(f"{said} start it with --set downloads.allow_private=true to see that as well", file=sys.stderr)
@@ -81,55 +82,64 @@ def _command(name: str, *argv: str) -> dict[str, Any]:
     return {"name": name, "type": "command", "payload": {"argv": argv}}
 
 
-async def _work_outside(remote: Remote, task_id: str) -> None:
-    path = f"/api/v1/tasks/{task_id}/progress"
+async def _work_outside(hub: AsyncClient, task_id: str) -> None:
     for done in range(1, 21):
         await asyncio.sleep(0.2)
-        await remote.post(path, {"current": done, "stage": "folding", "message": f"letter {done} of 20"})
-    await remote.post(path, {"status": "done", "result": {"letters": 20}})
+        await hub.report(task_id, {"current": done, "stage": "folding", "message": f"letter {done} of 20"})
+    await hub.report(task_id, {"status": "done", "result": {"letters": 20}})
 
 
-async def _watch(remote: Remote, titles: dict[str, str]) -> dict[str, str]:
+async def _watch(hub: AsyncClient, titles: dict[str, str]) -> list[Task]:
     """Print each task's progress as it comes; returns how they ended."""
-    ends: dict[str, str] = {}
-    async for name, told in remote.events("/api/v1/progress/stream", task_ids=",".join(titles)):
-        if name == "progress":
-            task_id = told["task_id"]
-            print(_line(titles[task_id], told["progress"]), flush=True)
-            if told.get("is_final"):
-                ends[task_id] = told["status"]
+    ends = []
+    async for task in hub.watch(*titles):
+        print(_line(titles[task.id], task), flush=True)
+        if task.final:
+            ends.append(task)
     return ends
 
 
-def _line(title: str, progress: dict[str, Any]) -> str:
-    percent = progress["percentage"]
-    unknown = progress.get("indeterminate", False)
-    filled = 0 if unknown else percent * WIDTH // 100
-    figure = "  ? " if unknown else f"{percent:3d}%"
-    return f"{figure} [{'█' * filled:<{WIDTH}}] {title:<36} {progress['stage']} {progress['message'][:60]}".rstrip()
+def _line(title: str, task: Task) -> str:
+    percent = task.percent
+    filled = int(percent or 0) * WIDTH // 100
+    figure = "  ? " if percent is None else f"{percent:3.0f}%"
+    told = words.doing(task) or words.state(task)
+    return f"{figure} [{'█' * filled:<{WIDTH}}] {title:<36} {told[:80]}".rstrip()
 
 
 @contextlib.asynccontextmanager
-async def _server(data: Path, scratch: Path, film: str) -> AsyncIterator[Address]:
-    """The server that runs already, or one of our own that may fetch the film."""
-    where = address(data)
-    if where is not None:
-        async with Remote(where) as remote:
-            if await remote.answers():
-                yield where
-                return
+async def _server(data: Path, scratch: Path, film: str) -> AsyncIterator[AsyncClient]:
+    """A client of the server that runs already, or of one of our own that may fetch the film."""
+    if await _answers(data):
+        async with AsyncClient(data=data) as hub:
+            yield hub
+        return
     own = scratch / "data"
     print("no server is running; one is started for the demo (progresshub serve starts one to stay)", file=sys.stderr)
-    command = [sys.executable, "-m", "progresshub", "serve", "--port", "0", "--data-dir", str(own)]
+    async with _started(own, film), AsyncClient(data=own) as hub:
+        yield hub
+
+
+async def _answers(data: Path) -> bool:
+    try:
+        async with AsyncClient(data=data) as hub:
+            await hub.health()
+    except ClientError:
+        return False
+    return True
+
+
+@contextlib.asynccontextmanager
+async def _started(data: Path, film: str) -> AsyncIterator[None]:
+    command = [sys.executable, "-m", "progresshub", "serve", "--port", "0", "--data-dir", str(data)]
     allowed = f'downloads.allow_hosts=["{urlsplit(film).netloc}"]'
     process = await asyncio.create_subprocess_exec(*command, "--set", allowed, stdout=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(START_S):
             line = await process.stdout.readline() if process.stdout else b""
-        where = address(own)
-        if not line or where is None:
+        if not line:
             raise StartupError(reason="the demo's own server ended at once")
-        yield where
+        yield
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()

@@ -1,87 +1,61 @@
-"""The server that the command line speaks to: where it is, and the right to ask it."""
+"""A verb that speaks to a server: the client it is given, and what is said when that goes wrong."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+import asyncio
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
 
-import aiohttp
+from progresshub import __version__
+from progresshub.cli.exits import NO_SERVER, REFUSED, TERMINATED, TIMED_OUT
+from progresshub.cli.parser import PROGRAM
+from progresshub.client import AsyncClient, ClientError, Unreachable
 
-from progresshub.errors import Unavailable
-
-UNIX = "unix:"
-
-
-class Address(NamedTuple):
-    """Where a server is, and the local token for it; `token` is empty where there is none."""
-
-    url: str
-    token: str
+Do = Callable[[AsyncClient, Namespace], Awaitable[int]]
 
 
-def address(data: Path) -> Address | None:
-    """The server that uses this data directory, as it left word; None when there is none."""
+def run(do: Do, args: Namespace) -> int:
     try:
-        told = json.loads((data / "server.json").read_text())
-        token = (data / "token").read_text().strip()
-    except (FileNotFoundError, ValueError):
-        return None
-    return Address(told["urls"][0], token)
+        return asyncio.run(_with_client(do, args))
+    except asyncio.CancelledError:
+        return TERMINATED
+    except Unreachable as error:
+        say(error.message)
+        return NO_SERVER
+    except ClientError as error:
+        say(error.message)
+        return REFUSED
+    except TimeoutError:
+        say("it took too long")
+        return TIMED_OUT
 
 
-class Remote:
-    """An async context: a session with one server."""
+def say(text: str) -> None:
+    """What is not asked for but good to know."""
+    print(f"{PROGRAM}: {text}", file=sys.stderr)
 
-    def __init__(self, where: Address) -> None:
-        unix = where.url.startswith(UNIX)
-        connector = aiohttp.UnixConnector(where.url.removeprefix(UNIX)) if unix else aiohttp.TCPConnector()
-        self._session = aiohttp.ClientSession(
-            base_url="http://localhost" if unix else where.url,
-            connector=connector,
-            headers={"Authorization": f"Bearer {where.token}"} if where.token else {},
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5),
-        )
 
-    async def __aenter__(self) -> Self:
-        return self
+async def _with_client(do: Do, args: Namespace) -> int:
+    if main := asyncio.current_task():  # asked to end, it still tidies the terminal up
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+    async with AsyncClient(args.url, data=args.data_dir or None) as client:
+        version = client.address.version
+        if version and version != __version__:
+            say(f"the server is version {version} and this is {__version__}; restart it, or use its own program")
+        return await do(client, args)
 
-    async def __aexit__(self, *_: object) -> None:
-        await self._session.close()
 
-    async def answers(self) -> bool:
+async def each(ids: list[str], act: Callable[[str], Awaitable[None]]) -> int:
+    """Do it to each in turn; one that is refused is told of and keeps nobody from the rest."""
+    code = 0
+    for task_id in ids:
         try:
-            async with self._session.get("/live") as response:
-                return response.ok
-        except aiohttp.ClientError:
-            return False
-
-    async def submit(self, kind: str, payload: Mapping[str, Any], **more: Any) -> str:
-        """Submit a task; returns its id."""
-        created = await self.post("/api/v1/tasks", {"type": kind, "payload": payload, **more})
-        return str(created["task_id"])
-
-    async def get(self, path: str) -> Any:
-        async with self._session.get(path) as response:
-            response.raise_for_status()
-            return await response.json()
-
-    async def post(self, path: str, body: Any) -> Any:
-        async with self._session.post(path, json=body) as response:
-            answer = await response.json()
-            if not response.ok:
-                raise Unavailable(f"The server refuses: {answer.get('error')}")
-            return answer
-
-    async def events(self, path: str, **query: str) -> AsyncIterator[tuple[str, Any]]:
-        """The events of a stream, each with its data, until it ends."""
-        name = ""
-        async with self._session.get(path, params=query) as response:
-            response.raise_for_status()
-            async for line in response.content:
-                field, _, value = line.decode().rstrip("\n").partition(": ")
-                if field == "event":
-                    name = value
-                elif field == "data":
-                    yield name, json.loads(value)
+            await act(task_id)
+        except Unreachable:
+            raise
+        except ClientError as error:
+            say(error.message)
+            code = REFUSED
+    return code

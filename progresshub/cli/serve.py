@@ -7,14 +7,17 @@ import logging
 import os
 import signal
 import sys
+from argparse import Namespace
 
+from progresshub.cli import settings
 from progresshub.config import Loaded
 from progresshub.server import Running, Server
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def run(loaded: Loaded) -> int:
+def run(args: Namespace) -> int:
+    loaded = settings.load(args)
     logging.basicConfig(
         level=loaded.config.server.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
+from argparse import Namespace
 
+from progresshub.cli import settings
 from progresshub.edge import tokenfile
 
-SCOPES = ("read", "submit", "command", "admin")
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("add", "ls", "rm"))
-    parser.add_argument("name", nargs="?", help="what the token is called")
-    parser.add_argument(
-        "--scope", action="append", choices=SCOPES, help="what it may do; may be repeated (read and submit)"
-    )
-
-
-def run(args: argparse.Namespace, data: Path) -> int:
+def run(args: Namespace) -> int:
+    data = settings.data_dir(args)
     if args.action == "ls":
         for name, kept in tokenfile.listed(data).items():
             print(f"{name}\t{' '.join(kept.scopes)}")

@@ -6,8 +6,8 @@ import asyncio
 import re
 from collections.abc import Sequence
 from functools import partial
+from random import getrandbits
 from typing import Any
-from uuid import uuid4
 
 from aiohttp import hdrs, web
 
@@ -42,11 +42,11 @@ class Site:
         app = web.Application(middlewares=[self._answer], client_max_size=max(1, self._config.limits.body_bytes))
         app.on_response_prepare.append(self._label)
         app[UPLOADS] = Uploads(self._hub.files, self._config)
-        for dialect in (*self._dialects, self._fallback):
-            for route in dialect.routes:
-                handler = partial(self._serve, route)
-                for method in (route.method, hdrs.METH_HEAD) if route.method == hdrs.METH_GET else (route.method,):
-                    app.router.add_route(method, self._config.server.base_path + route.path, handler)
+        routes = [route for dialect in (*self._dialects, self._fallback) for route in dialect.routes]
+        for route in sorted(routes, key=lambda route: not route.often):
+            handler = partial(self._serve, route)
+            for method in (route.method, hdrs.METH_HEAD) if route.method == hdrs.METH_GET else (route.method,):
+                app.router.add_route(method, self._config.server.base_path + route.path, handler)
         return app
 
     def _owner(self, path: str) -> Dialect:
@@ -59,7 +59,7 @@ class Site:
         """Hand a request on, and turn whatever is refused into an answer of the path's dialect."""
         self._door.spoke(request.protocol)
         try:
-            with supervised(f"{request.method} {request.path}"):
+            with supervised(request.method, request.path):
                 return await self._handled(request, handler)
         except HubError as error:
             if request.writer.output_size and request.transport is not None:
@@ -73,8 +73,8 @@ class Site:
 
     async def _label(self, request: web.Request, response: web.StreamResponse) -> None:
         """What every answer carries, a stream as well, whose headers are gone when its handler returns."""
-        asked = request.headers.get(REQUEST_ID, "")
-        response.headers[REQUEST_ID] = asked if _SANE_ID.fullmatch(asked) else uuid4().hex
+        asked = request.headers.get(REQUEST_ID)
+        response.headers[REQUEST_ID] = asked if asked and _SANE_ID.fullmatch(asked) else f"{getrandbits(128):032x}"
         for name, value in self._guard.cors(request).items():
             known = response.headers.get(name, value)
             response.headers[name] = value if known == value or name != hdrs.VARY else f"{known}, {value}"

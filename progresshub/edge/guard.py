@@ -112,7 +112,8 @@ class Guard:
         everybody = OPEN if self._may_be_open and not self._tokens.configured else NOTHING
         enough = needed is None or needed in everybody
         holder: Holder | None
-        token = bearer(request.headers.get("Authorization", ""))
+        authorization = request.headers.get("Authorization")
+        token = "" if authorization is None else bearer(authorization)
         shared = _is_shared(request, route)
         if shared and self._opens(request, token):
             return everybody | READ
@@ -136,7 +137,9 @@ class Guard:
 
     def _cookie(self, request: web.Request, name: str, host: str) -> str:
         """A cookie's value, if the page that sends it may speak for the user; else it is empty."""
-        return request.cookies.get(name, "") if self._origins.trusts(request.headers.get("Origin"), host) else ""
+        if "Cookie" not in request.headers or not self._origins.trusts(request.headers.get("Origin"), host):
+            return ""
+        return request.cookies.get(name, "")
 
     def _opens(self, request: web.Request, ticket: str) -> bool:
         """Whether this is a ticket for the task that is asked for."""

@@ -62,7 +62,7 @@ class Hosts:
         """Refuse a request that does not name exactly one host, or anywhere one that is not ours."""
         if len(given) != 1:
             raise ForeignHost(host=", ".join(given)[:SHOWN_CHARS] or "(none)")
-        for host in (*given, *others):
+        for host in {*given, *others}:  # mostly one and the same
             name = host_name(host)
             if name not in self._names and host.lower() not in self._names and not self._is_any(name):
                 raise ForeignHost(host=host[:SHOWN_CHARS])

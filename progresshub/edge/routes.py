@@ -68,6 +68,7 @@ class Route:
 
     With an `upload` it takes forms as well, which the handler receives itself; `body` is None for those.
     `answers` describes each status: a type for JSON, several of which it is one, or a text that says what comes.
+    One that is asked `often` is looked for before the others, which is most of what finding a route costs.
     """
 
     method: str
@@ -78,10 +79,11 @@ class Route:
     query: type[Any] | None = None
     body: type[Any] | None = None
     raw: bool = False
-    shared: bool = False
     upload: Upload | None = None
+    shared: bool = False
     takes: tuple[str, ...] = (JSON,)
     answers: Mapping[int, Any] = field(default_factory=dict)
+    often: bool = False
 
     @property
     def has_body(self) -> bool:

@@ -95,7 +95,8 @@ class Stream(Outlet):
             self.finish()
         else:
             self.connect(self._request.transport)
-        await self.send(self.greeting())
+        if greeting := self.greeting():
+            self.write(chunk(greeting) if self.chunked else greeting)  # nothing is in its way yet: no need to wait
 
     def greeting(self) -> bytes:
         """What comes before all events: when to come again, and not all of them together."""

@@ -21,9 +21,9 @@ import msgspec
 
 from progresshub.clock import Clock
 from progresshub.errors import InvalidField, StartupError
+from progresshub.places import TOKEN
 
 LADDER = ("read", "submit", "command", "admin")
-LOCAL = "token"
 STORE = "tokens.json"
 PREFIX = "ph_"  # so that no token begins with a dash, and whoever looks for leaked secrets knows one
 READ_BYTES = 1_024
@@ -44,7 +44,7 @@ def digest(token: str) -> bytes:
 
 def local_token(data: Path) -> str:
     """This machine's own token: read from its file, or made where there is none that only its owner can read."""
-    path = data / LOCAL
+    path = data / TOKEN
     try:
         if token := _private_text(path):
             return token

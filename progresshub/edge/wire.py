@@ -23,11 +23,13 @@ _PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _ID = re.compile(r"(\d{1,15})(?:-(\d{1,15}))?", re.ASCII)
 
+JSON_TYPE = {"Content-Type": "application/json"}
+
 encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=encode(value), status=status, headers=headers, content_type="application/json")
+    return web.Response(body=encode(value), status=status, headers={**JSON_TYPE, **headers} if headers else JSON_TYPE)
 
 
 def read(data: bytes, kind: type[T]) -> T:

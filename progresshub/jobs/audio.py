@@ -145,7 +145,7 @@ def kind(settings: Settings) -> Kind:
 
     def launch(task: Task) -> Call:
         arguments = {"song": task.spec.payload, "settings": known}
-        return Call(pool=POOL, target="progresshub.jobs.sound:take_apart", arguments=arguments, fresh=True)
+        return Call(pool=POOL, target="progresshub.jobs.sound.song:take_apart", arguments=arguments, fresh=True)
 
     return Kind(
         name=KIND,

@@ -114,6 +114,8 @@ def check_settings(named: Mapping[str, Pipeline], functions: Mapping[str, Functi
             continue  # what is not installed yet is told to whoever asks for it
         except Broken as broken:
             raise InvalidConfig(where=f"pipelines.{name}", reason=str(broken)) from None
+        except Unavailable:
+            continue  # what this machine lacks is told to those who ask for it, and keeps nobody else waiting
 
 
 class _Pipelines:

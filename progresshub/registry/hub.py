@@ -120,7 +120,7 @@ class Hub:
 
     async def beginning(self, digits: str) -> Task:
         """The task whose id begins with these 12 hexadecimal digits, as others may see it."""
-        task = self._tasks.beginning(digits) or await self.store.beginning(digits)
+        task = self._tasks.beginning(digits) or next(iter(await self.store.beginning(digits, 1)), None)
         if task is None:
             raise UnknownTask(task_id=digits)
         return await self.get(task.id)

@@ -24,7 +24,6 @@ from progresshub.storage.persistence import (
     holds,
     place,
     reach,
-    short,
     tokens,
     words,
 )
@@ -70,8 +69,9 @@ class MemoryStore:
         row = self._rows.get(task_id)
         return None if row is None else row.task
 
-    async def beginning(self, digits: str) -> Task | None:
-        return next((row.task for row in self._rows.values() if short(row.task.id) == digits), None)
+    async def beginning(self, digits: str, limit: int) -> list[Task]:
+        found = (row.task for row in self._rows.values() if row.task.id.replace("-", "").startswith(digits))
+        return sorted(found, key=lambda task: task.id)[:limit]
 
     async def named(self, name: str, limit: int) -> list[Task]:
         return list(islice((row.task for row in reversed(self._rows.values()) if name in row.task.spec.names), limit))

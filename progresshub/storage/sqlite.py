@@ -108,8 +108,8 @@ class SqliteStore:
         row = await self._read(lambda db: db.execute("SELECT spec, body FROM tasks WHERE id = ?", (key,)).fetchone())
         return None if row is None else sql.task_of(*row)
 
-    async def beginning(self, digits: str) -> Task | None:
-        return await self._read(lambda db: sql.beginning(db, bytes.fromhex(digits)))
+    async def beginning(self, digits: str, limit: int) -> list[Task]:
+        return await self._read(lambda db: sql.beginning(db, digits, limit))
 
     async def named(self, name: str, limit: int) -> list[Task]:
         return await self._read(lambda db: sql.named(db, name, limit))
@@ -267,31 +267,32 @@ class SqliteStore:
 
     def _write_batch(self, db: sqlite3.Connection, batch: Batch) -> None:
         with sql.transaction(db):
-            self._write_tasks(db, batch.changes.values())
-            sql.thin(db, batch.thinned)
-            sql.write_events(db, batch.events)
+            bodies = sql.Bodies()
+            self._write_tasks(db, batch.changes.values(), bodies)
+            if batch.thinned:
+                sql.thin(db, batch.thinned)
+            sql.write_events(db, batch.events, bodies)
             self._forget(db, batch.forgotten)
-            db.executemany(
-                "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-                [(a.key, a.digest, sql.encode(a.accepted), a.expires_ms) for a in batch.answers],
-            )
-            db.execute("DELETE FROM answers WHERE expires_ms <= ?", (batch.answers_until_ms,))
-            sql.set_all(db, batch.settings)
+            if batch.answers:
+                sql.write_answers(db, batch.answers)
+            if batch.answers_until_ms:
+                db.execute("DELETE FROM answers WHERE expires_ms <= ?", (batch.answers_until_ms,))
+            if batch.settings:
+                sql.set_all(db, batch.settings)
             db.execute("UPDATE incarnations SET seen_ms = ? WHERE id = ?", (batch.seen_ms, self._incarnation))
 
-    def _write_tasks(self, db: sqlite3.Connection, changes: Collection[Change]) -> None:
+    def _write_tasks(self, db: sqlite3.Connection, changes: Collection[Change], bodies: sql.Bodies) -> None:
         moved: Counter[int] = Counter()
         new, known = [], []
         for before, after, expires_ms in changes:
             where = self._place(db, place(after))
             moved[where] += 1
             if before is None:
-                new.append(
-                    (after.spec.seq, sql.key(after.id), where, expires_ms, sql.encode(after.spec), sql.body(after))
-                )
+                spec = sql.encode(after.spec)
+                new.append((after.spec.seq, sql.key(after.id), where, expires_ms, spec, bodies.of(after)))
             else:
                 moved[self._place(db, place(before))] -= 1
-                known.append((where, expires_ms, sql.body(after), after.spec.seq))
+                known.append((where, expires_ms, bodies.of(after), after.spec.seq))
         db.executemany("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?)", new)
         sql.call(db, [after for before, after, _ in changes if before is None])
         db.executemany("UPDATE tasks SET place = ?, expires_ms = ?, body = ? WHERE seq = ?", known)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -15,13 +16,12 @@ from heapq import merge
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 
 from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, StoreUnreadable, Unavailable
 from progresshub.model import Event, EventId, EventType, Spec, Task
-from progresshub.storage.persistence import THINNED, Accepted, Page, Reach, holds, tokens, words
+from progresshub.storage.persistence import THINNED, Accepted, Answer, Page, Reach, holds, tokens, words
 
 SCHEMA = 1
 LOOKED_AT = 500
@@ -29,6 +29,8 @@ MERGED = 100
 """Of so many places at most the lists are merged as they are read, which needs no sorting."""
 SEARCH_SCANS = 2_000
 """How many candidates one page of a search looks at before it is handed out as it is."""
+
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 encode = msgspec.json.Encoder().encode
 decode_spec = msgspec.json.Decoder(Spec).decode
@@ -126,11 +128,7 @@ def create(db: sqlite3.Connection) -> None:
 
 def key(task_id: str) -> bytes | None:
     """A task's id as it is kept; None for what is no UUID and so names no task."""
-    try:
-        number = UUID(task_id)
-    except ValueError:
-        return None
-    return number.bytes if str(number) == task_id else None
+    return bytes.fromhex(task_id.replace("-", "")) if _UUID.fullmatch(task_id) else None
 
 
 def body(task: Task) -> bytes:
@@ -142,11 +140,11 @@ def task_of(spec: bytes, body: bytes) -> Task:
     return msgspec.structs.replace(_decode_task(body), spec=decode_spec(spec))
 
 
-def beginning(db: sqlite3.Connection, digits: bytes) -> Task | None:
-    """The task whose id begins with these bytes."""
-    ends = (digits.ljust(16, b"\x00"), digits.ljust(16, b"\xff"))
-    row = db.execute("SELECT spec, body FROM tasks WHERE id BETWEEN ? AND ? LIMIT 1", ends).fetchone()
-    return None if row is None else task_of(*row)
+def beginning(db: sqlite3.Connection, digits: str, limit: int) -> list[Task]:
+    """Tasks whose id begins with these hexadecimal digits."""
+    ends = tuple(bytes.fromhex(digits.ljust(32, edge)) for edge in "0f")
+    rows = db.execute("SELECT spec, body FROM tasks WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", (*ends, limit))
+    return [task_of(*row) for row in rows]
 
 
 def named(db: sqlite3.Connection, name: str, limit: int) -> list[Task]:
@@ -180,10 +178,32 @@ def marks(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
 
 
-def write_events(db: sqlite3.Connection, events: list[Event]) -> None:
+class Bodies:
+    """The bodies of a batch's tasks. A task is mostly kept twice, as it is now and with its last event."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[Task, bytes]] = {}
+
+    def of(self, task: Task) -> bytes:
+        known = self._made.get(task.id)
+        if known is not None and known[0] is task:
+            return known[1]
+        made = body(task)
+        self._made[task.id] = task, made
+        return made
+
+
+def write_events(db: sqlite3.Connection, events: list[Event], bodies: Bodies) -> None:
     db.executemany(
         "INSERT INTO events VALUES (?, ?, ?, ?, ?)",
-        [(*event.id, event.task.spec.seq, event.type, body(event.task)) for event in events],
+        [(*event.id, event.task.spec.seq, event.type, bodies.of(event.task)) for event in events],
+    )
+
+
+def write_answers(db: sqlite3.Connection, answers: Iterable[Answer]) -> None:
+    db.executemany(
+        "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+        [(answer.key, answer.digest, encode(answer.accepted), answer.expires_ms) for answer in answers],
     )
 
 

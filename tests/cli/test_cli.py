@@ -2,41 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
+import json
 import shutil
-import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from tests import serving
-from tests.wait import PATIENCE_S
+from tests.shell import run
 
 ROOT = Path(__file__).parents[2]
-
-
-async def run(*words: str, **environment: str) -> tuple[int, str, str]:
-    """The exit code, the output and what was said besides."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PROGRESSHUB_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "progresshub",
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={**inherited, **environment},
-    )
-    try:
-        async with asyncio.timeout(3 * PATIENCE_S):
-            out, err = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return process.returncode or 0, out.decode(), err.decode()
 
 
 async def test_the_default_settings_are_those_of_the_file() -> None:
@@ -56,6 +32,22 @@ async def test_settings_are_shown_with_where_they_came_from(tmp_path: Path) -> N
     shown = {line.split()[0]: line for line in out.splitlines() if line}
     assert "3" in shown["server.port"]
     assert "mine.toml" in shown["scheduler.slots"]
+
+
+async def test_settings_are_shown_to_programs(tmp_path: Path) -> None:
+    code, out, _ = await run("config", "--json", "--set", "server.port=3", "--set", f"server.data_dir={tmp_path}")
+
+    assert code == 0
+    shown = json.loads(out)
+    assert shown["server.port"] == {"value": 3, "source": "--set"}
+    assert shown["server.listen"] == {"value": [], "source": "default"}
+
+
+async def test_a_word_that_is_no_verb_is_not_understood() -> None:
+    code, out, err = await run("lss")
+
+    assert (code, out) == (2, "")
+    assert "invalid choice: 'lss'" in err
 
 
 @pytest.mark.parametrize(

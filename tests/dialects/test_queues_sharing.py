@@ -98,13 +98,14 @@ async def test_a_live_badge_is_one_picture_after_another(owner: Client) -> None:
     task_id = await owner.submit("external", {"title": "Boxes"})
     path = f"{owner.url}/api/v1/tasks/{task_id}/badge.svg"
     async with asyncio.timeout(PATIENCE_S), owner.session.get(path, params={"live": "true"}) as answer:
-        first = await answer.content.readuntil(b"</svg>\n\r\n--progresshub\r\n")
+        first = await answer.content.readuntil(b"</svg>\n\r\n--progresshub\r\nContent-Type: image/svg+xml\r\n\r\n")
         await owner.report(task_id, status="done")
         last = await answer.content.read()
 
     assert answer.headers["Content-Type"] == "multipart/x-mixed-replace; boundary=progresshub"
     assert first.startswith(b"--progresshub\r\nContent-Type: image/svg+xml\r\n\r\n<svg")
     assert b"Boxes: done" in last
+    assert last.endswith(b"</svg>\n\r\n--progresshub--\r\n")
 
 
 async def test_one_tasks_events_begin_with_the_task_and_end_with_it(owner: Client) -> None:

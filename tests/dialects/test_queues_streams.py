@@ -410,6 +410,17 @@ async def test_what_is_watched_can_be_narrowed(client: Client, query: dict[str, 
     assert [event.data["task"]["id"] for event in seen if event] == [wanted, wanted if "id" in query else second]
 
 
+async def test_several_tasks_can_be_watched_without_the_others(client: Client) -> None:
+    tasks = [await client.submit("demo", process_at=FUTURE) for _ in range(3)]
+
+    async with client.stream("/api/v1/events/stream", last_event_id="0", id=f"{tasks[0]},{tasks[2]}") as stream:
+        seen = [await stream.next(), await stream.next()]
+    status, answer = await client.ask("GET", "/api/v1/events/stream", params={"id": ",".join(map(str, range(101)))})
+
+    assert [event.data["task"]["id"] for event in seen if event] == [tasks[0], tasks[2]]
+    assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+
+
 async def test_a_watcher_of_everything_goes_on_after_what_it_saw(client: Client) -> None:
     async with client.stream("/api/v1/events/stream") as stream:
         first = await reported(client, 1)

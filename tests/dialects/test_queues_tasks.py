@@ -433,12 +433,27 @@ async def test_a_list_can_be_searched(
         {"cursor": "9" * 19},
         {"cursor": "٣"},
         {"state": "happy"},
+        {"id_prefix": "-"},
+        {"id_prefix": "xyz"},
+        {"id_prefix": "a" * 37},
     ],
 )
 async def test_a_list_that_makes_no_sense_is_refused(client: Client, query: dict[str, str]) -> None:
     status, answer = await client.ask("GET", "/api/v1/tasks", params=query)
 
     assert (status, answer["code"]) == (400, "INVALID_REQUEST")
+
+
+async def test_tasks_are_found_by_how_their_ids_begin(client: Client, zoo: dict[str, str]) -> None:
+    wanted = zoo["active"]
+    unlike = "0" if wanted[0] != "0" else "1"
+
+    for beginning in (wanted, wanted[:13].upper(), wanted.replace("-", "")[:12]):
+        listed = await client.get("/api/v1/tasks", id_prefix=beginning)
+        assert [task["id"] for task in listed["tasks"]] == [wanted]
+    alike = await client.get("/api/v1/tasks", id_prefix=wanted[0])
+    assert {task["id"] for task in alike["tasks"]} == {one for one in zoo.values() if one[0] == wanted[0]}
+    assert (await client.get("/api/v1/tasks", id_prefix=unlike + wanted[1:]))["tasks"] == []
 
 
 async def test_secrets_of_a_payload_are_not_shown(client: Client) -> None:

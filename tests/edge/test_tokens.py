@@ -12,6 +12,7 @@ import pytest
 from progresshub.edge import backoff, sessions, tokenfile
 from progresshub.edge.tokens import LOOK_AGAIN_S, Tokens, implied
 from progresshub.errors import InvalidField, StartupError, TooMany, Unauthorized
+from progresshub.places import TOKEN
 from progresshub.settings import Config, Limits, Token
 from tests.parts import HandClock
 
@@ -43,7 +44,7 @@ def test_the_first_start_makes_a_token_that_only_its_owner_can_read(tmp_path, cl
 
     tokens = opened(data, clock)
 
-    path = data / tokenfile.LOCAL
+    path = data / TOKEN
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert scopes_of(tokens, path.read_text().strip()) == {"read", "submit", "command", "admin"}
@@ -60,24 +61,24 @@ def test_a_later_start_keeps_the_local_token(tmp_path):
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_token_file_that_others_can_touch_is_replaced(tmp_path, mode):
     first = tokenfile.local_token(tmp_path)
-    (tmp_path / tokenfile.LOCAL).chmod(mode)
+    (tmp_path / TOKEN).chmod(mode)
 
     second = tokenfile.local_token(tmp_path)
 
     assert second != first
-    assert stat.S_IMODE((tmp_path / tokenfile.LOCAL).stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / TOKEN).stat().st_mode) == 0o600
 
 
 def test_a_token_file_cut_short_is_replaced(tmp_path):
     tokenfile.local_token(tmp_path)
-    os.truncate(tmp_path / tokenfile.LOCAL, 0)
+    os.truncate(tmp_path / TOKEN, 0)
 
     assert tokenfile.local_token(tmp_path)
 
 
 def test_a_link_in_place_of_the_token_file_is_not_followed(tmp_path):
     (tmp_path / "elsewhere").write_text("theirs")
-    (tmp_path / tokenfile.LOCAL).symlink_to(tmp_path / "elsewhere")
+    (tmp_path / TOKEN).symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(StartupError):
         tokenfile.local_token(tmp_path)

@@ -5,12 +5,10 @@ import signal
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
 from progresshub.jobs.download import kind
 from progresshub.settings import Downloads
-from tests.forker import forker
-from tests.media import File, Gate, make_manifest, make_video, media_server
+from tests.media import File, Gate, make_manifest, make_video
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -20,28 +18,9 @@ TARGET = "progresshub.jobs.ytdlp:download"
 SETTINGS = {"socket_timeout_s": 5.0, "buffer_bytes": 16_384, "reports_per_s": 1e6, "allow_private": True}
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def warm():
-    async with forker() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def media():
-    async with media_server() as started:
-        yield started
-
-
 @pytest.fixture(scope="module")
 def video(tmp_path_factory) -> bytes:
     return make_video(tmp_path_factory.mktemp("video")).read_bytes()
-
-
-@pytest.fixture
-def directory(tmp_path) -> Path:
-    path: Path = tmp_path / "files" / "task"
-    path.mkdir(parents=True)
-    return path
 
 
 def asking(url: str, **request):

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from progresshub.jobs.download import kind
 from progresshub.settings import Downloads
-from tests.forker import forker
-from tests.media import File, Gate, add_all, make_hls, make_manifest, make_video, media_server
+from tests.media import File, Gate, add_all, make_hls, make_manifest, make_video
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -30,18 +28,6 @@ SETTINGS = {
 }
 
 
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def warm():
-    async with forker() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def media():
-    async with media_server() as started:
-        yield started
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     """Real media: a video, the same as DASH and as HLS, with a picture and subtitles."""
@@ -53,20 +39,6 @@ def made(tmp_path_factory) -> Path:
     subprocess.run(["ffmpeg", "-v", "error", *picture, directory / "picture.jpg"], check=True, timeout=60)
     (directory / "en.vtt").write_text("WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n")
     return directory
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(media, made):
-    """A media server with all of it."""
-    add_all(media, made)
-    return media
-
-
-@pytest.fixture
-def directory(tmp_path) -> Path:
-    path: Path = tmp_path / "files" / "task"
-    path.mkdir(parents=True)
-    return path
 
 
 def asking(url: str, settings: dict[str, Any] | None = None, **request):

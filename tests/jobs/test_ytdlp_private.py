@@ -13,25 +13,12 @@ import pytest_asyncio
 from progresshub.jobs.download import kind
 from progresshub.settings import Downloads
 from tests.egress.canary import canary
-from tests.forker import forker
-from tests.media import File, Media, add_all, make_hls, make_manifest, make_video, media_server
+from tests.media import File, Media, make_hls, make_manifest, make_video
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KIND = kind(Downloads())
 MODULE = "progresshub.jobs.ytdlp"
-
-
-@pytest_asyncio.fixture(loop_scope="module", scope="module")
-async def warm():
-    async with forker() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def media():
-    async with media_server() as started:
-        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -47,20 +34,6 @@ def made(tmp_path_factory) -> Path:
     make_manifest(directory)
     make_hls(directory)
     return directory
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def site(media, made):
-    """A media server with all of it."""
-    add_all(media, made)
-    return media
-
-
-@pytest.fixture
-def directory(tmp_path) -> Path:
-    path: Path = tmp_path / "files" / "task"
-    path.mkdir(parents=True)
-    return path
 
 
 def asking(url: str, media: Media, **request: Any) -> dict[str, Any]:

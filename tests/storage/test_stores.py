@@ -117,8 +117,18 @@ async def test_a_task_is_found_by_the_beginning_of_its_id(store: Store) -> None:
     task = make.task()
     await store.commit(make.batch(task, make.task(2)))
 
-    assert await store.beginning(short(task.id)) == task
-    assert await store.beginning("0" * 12) is None
+    assert await store.beginning(short(task.id), 2) == [task]
+    assert await store.beginning("0" * 12, 2) == []
+
+
+@pytest.mark.parametrize("digits", ["", "a", "ab", "abc", "abcdef0123456789abcdef012345678"])
+async def test_tasks_whose_ids_begin_alike_are_found_together_up_to_a_limit(store: Store, digits: str) -> None:
+    tasks = [make.task(n, id=f"abcdef01-2345-6789-abcd-ef012345678{n}") for n in range(1, 4)]
+    await store.commit(make.batch(*tasks))
+
+    assert await store.beginning(digits, 10) == tasks
+    assert await store.beginning(digits, 2) == tasks[:2]
+    assert await store.beginning("abd", 10) == []
 
 
 async def test_tasks_of_a_name_are_found_newest_first_until_they_are_forgotten(store: Store) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import re
 
 import pytest
@@ -30,17 +32,23 @@ async def outside(server: Client, title: str, **more: str) -> str:
 
 
 async def test_a_task_is_watched_from_its_start_to_its_end(tmp_path, visitor):
-    async with serving(tmp_path) as server:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    file = command_file(
+        tmp_path, pack=f"print('4/10', '5/10', '6/10', sep='\\n', flush=True); open({str(gate)!r}).read()"
+    )
+    async with serving(tmp_path / "data", file=file) as server:
         tab = await visitor.tab(f"{server.url}/")
-        await server.submit("demo", {"message": "Count", "count": 30, "delay_ms": 30})
-        bar = line(tab, "Count").get_by_role("progressbar")
+        await expect(tab.locator("#link")).to_have_text("Live")
+        await server.submit("command", {"name": "pack"}, title="Pack")
 
-        await expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d"))
-        await expect(line(tab, "Count")).to_contain_text(re.compile(r"processing · Step \d+ of 30"))
-        await expect(line(tab, "Count")).to_contain_text(re.compile(r"\d s left · \d+:\d\d"))
+        await expect(line(tab, "Pack").get_by_role("progressbar")).to_have_attribute("aria-valuenow", "60")
+        await expect(line(tab, "Pack").locator(".figure")).to_have_text("60 %")
+        await expect(tab.get_by_role("status")).to_contain_text("Pack has started")
+        await asyncio.to_thread(gate.write_text, "go on")
 
-        await expect(line(tab, "Count")).to_contain_text("completed")
-        await expect(tab.get_by_role("status")).to_contain_text("Count is completed")
+        await expect(line(tab, "Pack")).to_contain_text("completed")
+        await expect(tab.get_by_role("status")).to_contain_text("Pack is completed")
         await expect(tab).to_have_title("progresshub")
 
 
@@ -55,6 +63,16 @@ async def test_what_nobody_knows_is_no_figure(tmp_path, visitor):
         await expect(bar).not_to_have_attribute("aria-valuenow", re.compile(r".*"))
         await expect(bar.locator(".unknown")).to_have_count(1)
         await expect(line(tab, "Crawl").locator(".figure")).to_have_text("12 pages")
+
+
+async def test_speed_time_left_and_the_time_of_day_are_told(tmp_path, visitor):
+    async with serving(tmp_path) as server:
+        task = await outside(server, "Far")
+        await server.report(task, percent=10, unit="bytes", speed_bps=2_000_000, eta_s=3_600)
+        tab = await visitor.tab(f"{server.url}/")
+
+        await expect(line(tab, "Far")).to_contain_text(re.compile(r"2 MB/s · (1 h|59 min) left · .*\d+:\d\d"))
+        await expect(tab.locator(".overall")).to_contain_text(re.compile(r"2 MB/s · (1 h|59 min) left"))
 
 
 async def test_a_bar_shows_its_steps(tmp_path, visitor):

@@ -86,3 +86,31 @@ async def test_a_badge_in_a_page_shows_the_bar_as_it_moves(tmp_path, visitor):
         await server.report(task, percent=60)
 
         await expect(tab.locator("svg").first).to_have_attribute("aria-label", "Boxes: 60 %")
+
+
+FILLED_PX = """async (address) => {
+    const picture = globalThis.picture ??= document.body.appendChild(new Image());
+    if (!picture.src) picture.src = address;
+    await picture.decode().catch(() => {});
+    const canvas = new OffscreenCanvas(picture.naturalWidth || 1, 26).getContext("2d");
+    canvas.drawImage(picture, 0, 0);
+    const { data } = canvas.getImageData(0, 13, canvas.canvas.width, 1);
+    let filled = 0;
+    for (let at = 0; at < data.length; at += 4) filled += data[at] < 200 && data[at + 2] > 200;
+    return filled;
+}"""
+
+
+async def test_a_live_badge_moves_where_it_stands(tmp_path, visitor):
+    async with serving(tmp_path) as server:
+        task = await server.submit("external", {"title": "Boxes"})
+        await server.report(task, percent=10)
+        tab = await visitor.tab(f"{server.url}/")
+        address = f"{server.url}/api/v1/tasks/{task}/badge.svg?live=true"
+        await tab.wait_for_function(
+            f"async () => {{ const px = await ({FILLED_PX})('{address}'); return px > 5 && px < 20; }}"
+        )
+
+        await server.report(task, percent=90)
+
+        await tab.wait_for_function(f"async () => await ({FILLED_PX})('{address}') > 70")

@@ -243,9 +243,9 @@ async def test_a_task_that_is_not_there_or_no_more_is_said_so(tmp_path, visitor)
 async def test_an_unknown_total_is_no_figure(tmp_path, visitor):
     async with serving(tmp_path) as server:
         tab = await opened(visitor, server, await server.submit("external", {"title": "Boxes"}))
-        bar = tab.get_by_role("progressbar", name="Progress")
+        bar = tab.get_by_role("progressbar", name="Boxes")
 
-        await expect(bar).to_have_attribute("aria-valuetext", "Running")
+        await expect(bar).to_have_attribute("aria-valuetext", "amount unknown")
         assert await bar.get_attribute("aria-valuenow") is None
         await expect(tab.locator(".task-head .percent")).to_be_hidden()
 

@@ -231,7 +231,7 @@ def _route(path: str, handler: Callable[[Any], Awaitable[web.Response]], summary
 
 ROUTES = (
     _route(TASK, detail, "All about a task's progress", answers={200: words.Detail}),
-    _route(f"{TASK}/summary", summary, "A task's progress in short", answers={200: words.Summary}),
+    _route(f"{TASK}/summary", summary, "A task's progress in short", answers={200: words.Summary}, often=True),
     _route(f"{TASK}/events", events, "What happened to a task", query=EventsQuery, answers={200: list[words.Happened]}),
     _route(f"{TASK}/speed", course, "A task's speed over time", query=PointsQuery, answers={200: Course}),
     _route(f"{TOP}/tasks", progresses, "The progress of many tasks", query=ListQuery, answers={200: Progresses}),

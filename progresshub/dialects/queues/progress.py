@@ -23,6 +23,7 @@ from progresshub.storage.persistence import ENTRIES, Filter, place
 
 PAGE = 1_000
 MOST_STREAMED = 10
+MOST_CHOSEN = 100
 MOST_MISSED = 10_000
 FORM = "application/x-www-form-urlencoded"
 
@@ -84,7 +85,7 @@ class MultiQuery(msgspec.Struct):
 
 
 class AllQuery(msgspec.Struct):
-    """Which tasks' events; `id` may be given alone or with the others."""
+    """Which tasks' events; `id` is one or up to 100, divided by commas, alone or with the others."""
 
     queue: str | None = None
     type: str | None = None
@@ -253,7 +254,7 @@ def _ids(text: str) -> list[str]:
 async def all_stream(call: Call[AllQuery, None]) -> web.StreamResponse:
     """Every event of every task that fits, from now on or from the last one that was seen."""
     query = call.query
-    takes = Chosen(Filter(queue=query.queue, kind=query.type, states=states(query.state)), query.id)
+    takes = Chosen(Filter(queue=query.queue, kind=query.type, states=states(query.state)), _chosen(query.id))
     seen = last_seen(call, query.last_event_id)
     connection = sse.Stream(call.request, call.config.streams)
     connection.until(lambda event: False)
@@ -273,10 +274,19 @@ class Chosen:
     """The events of which tasks a stream carries; equal choices share their frames."""
 
     filter: Filter
-    task_id: str | None
+    task_ids: frozenset[str] | None
 
     def __call__(self, task: Task) -> bool:
-        return self.task_id in (None, task.id) and self.filter.takes(place(task))
+        return (self.task_ids is None or task.id in self.task_ids) and self.filter.takes(place(task))
+
+
+def _chosen(text: str | None) -> frozenset[str] | None:
+    if text is None:
+        return None
+    task_ids = frozenset(text.split(","))
+    if len(task_ids) > MOST_CHOSEN:
+        raise InvalidRequest(reason=f"id names at most {MOST_CHOSEN} tasks, divided by commas")
+    return task_ids
 
 
 async def _tell_missed(hub: Hub, seen: EventId, takes: Chosen, connection: sse.Stream) -> EventId:
@@ -307,6 +317,7 @@ ROUTES = (
         shared=True,
         query=OfQueue,
         answers={200: Latest},
+        often=True,
     ),
     Route(
         method="POST",
@@ -318,6 +329,7 @@ ROUTES = (
         raw=True,
         takes=(JSON, TEXT, FORM),
         answers={200: words.Entry},
+        often=True,
     ),
     Route(
         method="GET",

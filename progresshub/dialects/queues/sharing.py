@@ -26,7 +26,8 @@ BADGE_HEADERS = {
 REFRESH_S = "2"
 LOOK_EVERY_S = 1.0
 BOUNDARY = "progresshub"
-PART = f"Content-Type: image/svg+xml\r\n\r\n{{}}\r\n--{BOUNDARY}\r\n"
+NEXT = f"--{BOUNDARY}\r\nContent-Type: image/svg+xml\r\n\r\n"
+LAST = f"--{BOUNDARY}--\r\n"
 
 
 class Wish(msgspec.Struct):
@@ -115,16 +116,19 @@ async def badge_svg(call: Call[BadgeQuery, None]) -> web.StreamResponse:
 
 
 async def _live_badge(call: Call[BadgeQuery, None]) -> web.StreamResponse:
-    """One picture after another in the same answer, which browsers show in place of each other, to the last one."""
+    """One picture after another in the same answer, which browsers show in place of each other, to the last one.
+
+    Some show a picture only when the head of the next has come, so that is sent along with it.
+    """
     kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
     response = web.StreamResponse(headers={**BADGE_HEADERS, "Content-Type": kind})
     await response.prepare(call.request)
-    await response.write(f"--{BOUNDARY}\r\n".encode())
+    await response.write(NEXT.encode())
     shown = ""
     while not call.hub.bus.closed:
         task = await task_of(call)
         if (picture := badge(task)) != shown:
-            await response.write(PART.format(picture).encode())
+            await response.write(f"{picture}\r\n{LAST if task.final else NEXT}".encode())
             shown = picture
         if task.final:
             break

@@ -24,6 +24,8 @@ from progresshub.storage.persistence import Accepted, Filter
 ORIGIN = "queues"
 DEFAULT_QUEUE = "default"
 PAGE = 500
+DIGITS = 32
+"""Of an id."""
 
 Metadata = dict[str, Any]
 QueueName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{0,64}\Z")]
@@ -80,7 +82,10 @@ class OfQueue(msgspec.Struct):
 
 
 class ListQuery(msgspec.Struct):
-    """Which tasks; `q` are beginnings of words that must all occur, `cursor` goes on where a page ended."""
+    """Which tasks; `q` are beginnings of words that must all occur, `cursor` goes on where a page ended.
+
+    With `id_prefix`, at least one hexadecimal digit, all that count are those digits, and there is one page.
+    """
 
     queue: str | None = None
     type: str | None = None
@@ -88,6 +93,7 @@ class ListQuery(msgspec.Struct):
     q: str = ""
     limit: Limit = 50
     cursor: str = ""
+    id_prefix: Annotated[str, msgspec.Meta(pattern=r"^([0-9A-Fa-f-]*[0-9A-Fa-f][0-9A-Fa-f-]*)?\Z", max_length=36)] = ""
 
 
 class TaskPage(msgspec.Struct):
@@ -199,6 +205,10 @@ async def task_of(call: Call[Any, Any]) -> Task:
 
 async def page(call: Call[ListQuery, None]) -> web.Response:
     query = call.query
+    if query.id_prefix:
+        digits = query.id_prefix.replace("-", "").lower()[:DIGITS]
+        found = await call.hub.store.beginning(digits, query.limit)
+        return reply(TaskPage([body(call.hub.find(task.id) or task) for task in found], ""))
     tasks, more = await call.hub.page(wanted(query), _cursor(query.cursor), query.limit)
     return reply(TaskPage([body(task) for task in tasks], "" if more is None else str(more)))
 

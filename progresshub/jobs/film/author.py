@@ -49,11 +49,12 @@ class Misfit(Exception):
     """The answer is not what was asked for."""
 
 
-def write(ask: Ask, topic: str, slides: int, *, language: str, tone: str, hear: Callable[[float], None]) -> Deck:
-    """A deck of so many slides; `hear` is told what share of them is begun, 0 to 1."""
+def write(ask: Ask, topic: str, slides: int, *, language: str, tone: str, hear: Callable[[int], None]) -> Deck:
+    """A deck of so many slides; `hear` is told how many of them are begun, from 1."""
 
     def listen(text: str) -> None:
-        hear(min(1.0, len(_BEGUN.findall(text)) / slides))
+        if begun := len(_BEGUN.findall(text)):
+            hear(min(begun, slides))
 
     rules = _TASK.format(slides=slides, language=language, tone=tone)
     messages = [{"role": "system", "content": rules}, {"role": "user", "content": f"The topic: {topic}"}]

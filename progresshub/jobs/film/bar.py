@@ -37,7 +37,7 @@ class Bar:
         self,
         progress: Callable[..., None],
         steps: Callable[[dict[str, float]], None],
-        step: Callable[[str, float], AbstractContextManager[None]],
+        step: Callable[[str, float], AbstractContextManager[object]],
     ) -> None:
         self._progress = progress
         self._step = step
@@ -45,7 +45,7 @@ class Bar:
         self._stage: str | None = None
         steps({name: part.end - part.start for name, part in PARTS.items()})
 
-    def step(self, name: str) -> AbstractContextManager[None]:
+    def step(self, name: str) -> AbstractContextManager[object]:
         """A step, from its beginning to its end."""
         self._part = PARTS[name]
         return self._step(name, self._part.end - self._part.start)

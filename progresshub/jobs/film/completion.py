@@ -10,11 +10,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
 from progresshub.jobs.film.failures import Unfit
+from progresshub.settings import Video
 
 LINE_BYTES = 65_536
 TOLD_CHARS = 300
@@ -28,13 +28,13 @@ Hear = Callable[[str], None]
 class Model:
     """The model that the settings name."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._url = f"{settings['llm_url'].rstrip('/')}/chat/completions"
-        self._name: str = settings["llm_model"]
+    def __init__(self, settings: Video) -> None:
+        self._url = f"{settings.llm_url.rstrip('/')}/chat/completions"
+        self._name = settings.llm_model
         self._key = _key(settings)
-        self._timeout_s: float = settings["llm_timeout_s"]
-        self._most_bytes: int = settings["llm_answer_bytes"]
-        self._tries: int = settings["llm_tries"]
+        self._timeout_s = settings.llm_timeout_s
+        self._most_bytes = settings.llm_answer_bytes
+        self._tries = settings.llm_tries
 
     def ask(self, messages: Messages, hear: Hear) -> str:
         """Its answer; `hear` gets what there is of it, again and again. Unfit says why there is none."""
@@ -125,11 +125,11 @@ def _token(data: bytes) -> str:
         raise _not_understood() from None
 
 
-def _key(settings: Mapping[str, Any]) -> str:
-    if not settings["llm_api_key_file"]:
-        return str(settings["llm_api_key"])
+def _key(settings: Video) -> str:
+    if not settings.llm_api_key_file:
+        return settings.llm_api_key
     try:
-        return Path(settings["llm_api_key_file"]).read_text().strip()
+        return Path(settings.llm_api_key_file).read_text().strip()
     except (OSError, UnicodeDecodeError):
         raise Unfit("the file with the language model's key can't be read", "llm_refused") from None
 

@@ -42,12 +42,13 @@ class Face(NamedTuple):
 
 
 class Fonts:
-    """The fonts for text in one language; `family` goes before all others."""
+    """The fonts for text in one language; `family` goes before all others. `lacking` are characters that none has."""
 
     def __init__(self, language: str, family: str = "") -> None:
         self._language = SCRIPTS.get(language, language)
         self._family = f"{family}," if family else ""
         self._faces: dict[tuple[Weight, str], Face] = {}
+        self.lacking: set[str] = set()
         self._asked: set[tuple[Weight, int]] = set()
 
     def primary(self, weight: Weight) -> Face:
@@ -70,12 +71,17 @@ class Fonts:
         for known in {face for (other, _), face in self._faces.items() if other == weight and not face.emoji}:
             if has(known, sign):
                 return known
+        if (found := self._asked_for(sign, weight)) and has(found, sign):
+            return found
+        self.lacking.add(sign)
+        return primary
+
+    def _asked_for(self, sign: str, weight: Weight) -> Face | None:
+        """What fontconfig has for a character, unless it was asked for one near it before."""
         if (asked := (weight, ord(sign) // BLOCK)) in self._asked:
-            return primary
+            return None
         self._asked.add(asked)
-        wanted = f"sans-serif{_STYLES[weight]}:lang={self._language}:charset={ord(sign):x}"
-        found = _matched(wanted)
-        return found if found and has(found, sign) else primary
+        return _matched(f"sans-serif{_STYLES[weight]}:lang={self._language}:charset={ord(sign):x}")
 
 
 @lru_cache(maxsize=256)

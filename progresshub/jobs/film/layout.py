@@ -6,6 +6,7 @@ does not fit even when it is small is cut off with an ellipsis. Each element is 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -163,28 +164,37 @@ class Setter:
         if not pictures:
             return []
         width = frame.width if alone else frame.width * PICTURE_SHARE
-        height = (frame.height - 16 * (len(pictures) - 1)) / len(pictures)
+        gap = min(16, frame.height / len(pictures) / 4)
+        height = (frame.height - gap * (len(pictures) - 1)) / len(pictures)
         x = frame.x + frame.width - width
         marks = []
         for position, picture in enumerate(pictures):
             image = self._pictures[picture.name]
             scale = min(width / image.width, height / image.height)
             shown = Shown(0, 0, image.width * scale, image.height * scale, image)
-            y = frame.y + position * (height + 16) + (height - shown.height) / 2
+            y = frame.y + position * (height + gap) + (height - shown.height) / 2
             marks.append([shown._replace(x=x + (width - shown.width) / 2, y=y)])
         return [list[Mark](one) for one in marks]
 
     def _column(self, elements: Sequence[Element], frame: Frame) -> list[list[Mark]]:
-        """Text at the largest scale that fits."""
-        placed = list[list[Mark]]()
-        for scale in SCALES if elements else ():
-            column = _Column(self, frame, scale, GAP * scale)
-            placed = [column.add(element) for element in elements]
-            if column.used <= frame.height * (ROOMY if scale > 1 else 1.0):
-                wider = min(MOST_GAP * scale, GAP * scale + (ROOMY * frame.height - column.used) / len(elements))
-                airy = _Column(self, frame, scale, max(GAP * scale, wider))
-                return [airy.add(element) for element in elements]
-        return [_cut(marks, frame) for marks in placed]
+        """Text at the largest scale that fits, with more room between where there is some."""
+        if not elements:
+            return []
+        at = bisect_left(SCALES, True, key=lambda scale: self._spare(elements, frame, scale) >= 0)
+        if at == len(SCALES):
+            column = _Column(self, frame, SCALES[-1], GAP * SCALES[-1])
+            return [_cut(column.add(element), frame) for element in elements]
+        scale = SCALES[at]
+        airy = GAP * scale + max(0.0, self._spare(elements, frame, scale)) / len(elements) * ROOMY
+        column = _Column(self, frame, scale, min(MOST_GAP * scale, airy))
+        return [column.add(element) for element in elements]
+
+    def _spare(self, elements: Sequence[Element], frame: Frame, scale: float) -> float:
+        """The height that is left over at a scale; below zero when it does not fit."""
+        column = _Column(self, frame, scale, GAP * scale)
+        for element in elements:
+            column.add(element)
+        return frame.height * (ROOMY if scale > 1 else 1.0) - column.used
 
     def _fitted(self, text: str, sizes: Sequence[int], width: float, most_lines: int) -> tuple[int, list[str]]:
         """The largest size at which the text has few enough lines; in the end it is cut."""
@@ -243,8 +253,9 @@ class _Column:
         rtl = is_right_to_left(point.text)
         baseline = self._y + size
         if point.number:
-            indent += 10 * self._scale
             start = (36 * point.level) * self._scale
+            length = measure(point.number, self._setter.style("bold", size))
+            indent = max(indent + 10 * self._scale, start + length + 14 * self._scale)
             x = self._frame.x + self._frame.width - start if rtl else self._frame.x + start
             mark: Mark = Words(x, baseline, point.number, size, "bold", "accent", not rtl)
         else:

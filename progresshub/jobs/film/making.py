@@ -35,6 +35,7 @@ from progresshub.jobs.video import Result, Video
 from progresshub.settings import Video as Settings
 
 WORKSHOP = ".film"
+MOST_UNSHOWN = 40
 SIDE_FILES = ("content.json", "script.json", "subtitles.vtt", "subtitles.srt")
 
 Lines = list[tuple[Line, ...]]
@@ -46,7 +47,11 @@ def make(ctx: Context, request: Mapping[str, Any], settings: Mapping[str, Any]) 
     asked, held = msgspec.convert(request, Video), msgspec.convert(settings, Settings)
     try:
         with _workshop(ctx.directory) as workshop:
-            return _Film(asked, held, bar, ctx.directory, workshop).make()
+            film = _Film(asked, held, bar, ctx.directory, workshop)
+            result = film.make()
+            if film.unshown:
+                ctx.log(f"no font of this machine has {film.unshown}; a box stands in place of each")
+            return result
     except Unfit as error:
         ctx.fail(str(error), retry=error.retry, error_type=error.error_type)
     except OSError as error:
@@ -75,6 +80,7 @@ class _Film:
         self._directory = directory
         self._workshop = workshop
         self._timings_s: dict[str, float] = {}
+        self.unshown = ""
 
     def make(self) -> Result:
         language = _language(self._asked.language)
@@ -99,15 +105,24 @@ class _Film:
 
     def _content(self, language: Language) -> Deck:
         self._bar.say(0, "generating_content", "📝 Generating presentation content...")
-        topic, settings = markdown.clean(self._asked.topic), self._settings
+        topic = markdown.clean(self._asked.topic)
         if self._asked.content.strip():
-            deck = markdown.deck(topic, self._asked.content, settings.max_slides)
+            deck = markdown.deck(topic, self._asked.content, self._settings.max_slides)
         else:
-            ask = Model(msgspec.to_builtins(settings)).ask
-            slides, tone = self._asked.num_slides, markdown.clean(self._asked.tone)
-            deck = author.write(ask, topic, slides, language=language.name, tone=tone, hear=self._bar.say)
+            deck = self._written(topic, language)
         pictures.check(deck, self._asked.images)
         return deck
+
+    def _written(self, topic: str, language: Language) -> Deck:
+        """The deck that a language model writes."""
+        count = self._asked.num_slides
+
+        def hear(begun: int) -> None:
+            self._bar.say(begun / count, message=f"📝 Writing slide {begun}/{count}...")
+
+        ask = Model(self._settings).ask
+        tone = markdown.clean(self._asked.tone)
+        return author.write(ask, topic, count, language=language.name, tone=tone, hear=hear)
 
     def _scripts(self, deck: Deck) -> Lines:
         self._bar.say(0, "generating_scripts", "📜 Generating voice scripts...")
@@ -163,6 +178,7 @@ class _Film:
                     image.save(path, compress_level=1)
                     views.append(encoding.View(path, wanted[seen]))
             self._bar.say(number / count, message=f"✅ Created {of}")
+        self.unshown = "".join(sorted(fonts.lacking))[:MOST_UNSHOWN]
         return views
 
     def _composition(self, deck: Deck, passages: list[Passage], views: list[encoding.View], language: Language) -> Path:

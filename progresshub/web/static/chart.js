@@ -95,8 +95,8 @@ export class Chart {
   async #draw() {
     this.#frame = 0;
     if (this.#points.length < FEW_POINTS || this.#closed) return;
-    if (!uPlot) await load();
-    if (this.#closed) return;
+    if (!uPlot) await load().catch(() => {});
+    if (this.#closed || !uPlot) return;
     this.element.hidden = false;
     const data = [
       this.#points.map((point) => (point.ms - this.#points[0].ms) / 1000),

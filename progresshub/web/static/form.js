@@ -51,7 +51,7 @@ const titleOf = ({ name, schema }) => (name || schema.title || "Value").replaceA
 
 function text(given) {
   const { schema, name, required } = given;
-  const isLong = LONG.test(name) || schema.maxLength > 20_000;
+  const isLong = (schema.maxLength ?? 9_999) > 1_000 && (LONG.test(name) || schema.maxLength > 20_000);
   const plain = schema.default ?? "";
   const control = isLong
     ? h("textarea", { name, rows: 5, required, maxlength: schema.maxLength, dir: "auto" })

@@ -26,6 +26,7 @@ export class LogView {
   #timer = 0;
   #closed = false;
   #busy = false;
+  #scrolledTo = 0;
   #finder;
   #resized = new ResizeObserver(() => this.#following && this.#setFollowing(true));
 
@@ -107,12 +108,10 @@ export class LogView {
       this.#bytes.push(line.bytes);
     }
     this.#open.replaceChildren(...drawn(parts(this.#file.open, this.#style).parts).childNodes);
-    if (this.#following) {
-      this.#shed();
-      this.#box.scrollTop = this.#box.scrollHeight;
-    }
-    if (lines.length) this.#finder.renew();
+    if (this.#following) this.#shed();
     this.#told();
+    if (this.#following) this.#box.scrollTop = this.#box.scrollHeight;
+    if (lines.length) this.#finder.renew();
   }
 
   /** Lets go of the oldest lines, which can be read again. */
@@ -171,8 +170,10 @@ export class LogView {
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#box;
     const atEnd = scrollHeight - scrollTop - clientHeight < 24;
-    if (atEnd !== this.#following) put(this.#follow, "aria-pressed", String(atEnd));
-    if (scrollTop < NEAR_PX && scrollHeight > clientHeight) this.#upward();
+    const upward = scrollTop < this.#scrolledTo;
+    this.#scrolledTo = scrollTop;
+    if (atEnd || upward) put(this.#follow, "aria-pressed", String(atEnd));
+    if (upward && scrollTop < NEAR_PX) this.#upward();
   }
 
   #setFollowing(on) {

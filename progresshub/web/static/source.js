@@ -11,6 +11,7 @@ const EVENTS = [
   "task", "submitted", "scheduled", "due", "started", "progressed", "staged", "stalled", "revived", "cancelling",
   "completed", "failed", "retrying", "recovered", "cancelled",
 ];
+const MOST_PARTS = 24;
 const STATES = { active: "running", retry: "retrying" };
 
 /** The whole task is asked for again whenever its row shows that more than figures has changed. */
@@ -119,6 +120,7 @@ export function rowOf(task) {
   const ms = (text) => (text ? Date.parse(text) : undefined);
   const ended = { archived: task.error?.type === "cancelled" ? "cancelled" : "failed" };
   const at_ms = progress.timestamp_ms;
+  const steps = task.steps ?? [];
   return {
     id: task.id, kind: task.type, queue: task.queue, title: task.title,
     state: ended[task.state] ?? STATES[task.state] ?? task.state,
@@ -129,6 +131,9 @@ export function rowOf(task) {
     current: progress.current, total: progress.total, unit: progress.unit ?? "",
     stage: progress.stage ?? "", message: progress.message ?? "", speed_bps: progress.speed_bps,
     ends_ms: progress.eta_seconds === undefined ? undefined : at_ms + 1000 * progress.eta_seconds,
+    parts: steps.length > 1 && steps.length <= MOST_PARTS ? steps.map(partOf) : undefined,
     stalled: Boolean(task.stalled), cancelling: Boolean(task.cancelling), error: task.last_err ?? "",
   };
 }
+
+const partOf = ({ name, state, weight, percentage }) => ({ name, state, weight, percent: percentage });

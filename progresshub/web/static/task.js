@@ -1,6 +1,7 @@
 // One task's page: how it stands, what may be done to it, its steps, its course, its log, and what came of it.
 
 import { cancelTask, changeQueue, queueStats, retryTask } from "./api.js";
+import { makeBar, toneOf } from "./bar.js";
 import { Chart } from "./chart.js";
 import { h, put, say } from "./dom.js";
 import { Events } from "./events.js";
@@ -18,8 +19,8 @@ const STATES = {
   scheduled: "Scheduled", pending: "Waiting", running: "Running", retrying: "Will be tried again",
   completed: "Completed", failed: "Failed", cancelled: "Cancelled",
 };
-const TONES = { completed: "good", failed: "bad", retrying: "warn", running: "", cancelled: "idle", pending: "idle", scheduled: "idle" };
 const TICK_MS = 1_000;
+const SOON_MS = 500;
 
 /** A task that was shared is shown to whoever has the link; the server knows. */
 export function open(route) {
@@ -82,8 +83,7 @@ class TaskPage {
     this.state = h("strong", { class: "state" });
     this.percent = h("span", { class: "percent" });
     this.figures = h("span", { class: "figures soft" });
-    this.fill = h("span", { class: "fill" });
-    this.bar = h("div", { class: "bar big", role: "progressbar", "aria-label": "Progress", "aria-valuemin": 0, "aria-valuemax": 100 }, this.fill);
+    this.bar = makeBar();
     this.message = h("p", { class: "message soft", dir: "auto" });
     this.refusal = h("p", { class: "refusal", role: "alert" });
     this.times = h("p", { class: "times soft" });
@@ -98,7 +98,7 @@ class TaskPage {
       "section", { class: "card task-head", "aria-label": "Task" },
       h("div", { class: "task-title" }, h("div", {}, this.title, this.tags), actions),
       h("p", { class: "standing" }, this.state, this.percent, this.figures),
-      this.bar, this.message, this.refusal, this.times,
+      this.bar.element, this.message, this.refusal, this.times,
     );
     this.payload = h("pre", { class: "json", tabindex: "0", "aria-label": "What was asked" });
     this.asked = h("details", { class: "card asked" }, h("summary", {}, "What was asked"), this.payload);
@@ -139,15 +139,21 @@ class TaskPage {
 
   #hear(row, task) {
     const isNew = task !== this.#task;
-    if (!this.#row) this.#do(() => ((this.#row = row), this.#learnQueue()));
+    const isFirst = !this.#row;
     [this.#row, this.#task] = [row, task];
     this.#paint();
+    if (isFirst) this.#begin();
     this.#parts.chart.hear(row);
+    this.#parts.timeline.show(stepsOf(row, task), row.finished_ms);
     if (!isNew) return;
-    this.#parts.timeline.show(task.steps ?? [], row.finished_ms);
     this.#parts.events.show(row).catch(() => {});
     this.#parts.result.show(row, task).then((files) => files && this.#offer(files), () => {});
     say(this.payload, JSON.stringify({ ...task.payload }, null, 2));
+  }
+
+  #begin() {
+    this.#do(() => this.#learnQueue());
+    if (location.hash === "#log") this.#parts.log.focus();
   }
 
   #offer(files) {
@@ -169,12 +175,8 @@ class TaskPage {
     this.#tag(row);
     const word = row.cancelling ? "Is being cancelled" : row.stalled ? "Stalled" : STATES[row.state];
     say(this.state, word);
-    put(this.head, "data-tone", row.stalled ? "warn" : TONES[row.state]);
-    put(this.bar, "data-tone", row.stalled ? "warn" : TONES[row.state] || null);
-    put(this.bar, "class", unknown ? "bar big unknown" : "bar big");
-    put(this.bar, "aria-valuenow", unknown ? null : Math.floor(done ? 100 : (row.percent ?? 0)));
-    put(this.bar, "aria-valuetext", [far, word].filter(Boolean).join(", "));
-    this.fill.style.transform = unknown ? "" : `translateX(${(done ? 100 : (row.percent ?? 0)) - 100}%)`;
+    put(this.head, "data-tone", row.state === "retrying" ? "warn" : toneOf(row));
+    this.bar.show(row);
     say(this.percent, far);
     say(this.message, messageOf(row));
     this.cancel.hidden = over || row.cancelling || !this.#store.may("submit");
@@ -204,10 +206,21 @@ class TaskPage {
   }
 }
 
+/** The steps with their newest figures, which come with the row. */
+function stepsOf(row, task) {
+  const steps = task.steps ?? [];
+  const running = steps.filter((step) => step.state === "running").length;
+  return steps.map((step, at) => ({
+    ...step,
+    percentage: row.parts?.[at]?.percent ?? step.percentage,
+    message: running === 1 ? row.message : step.message,
+  }));
+}
+
 function figuresOf(row, now) {
   if (row.state !== "running") return [];
   const much = row.total ? `${amount(row.current ?? 0, row.unit)} of ${amount(row.total, row.unit)}` : amount(row.current, row.unit);
-  const soon = row.ends_ms > now && !row.stalled;
+  const soon = row.ends_ms > now + SOON_MS && !row.stalled;
   const left = soon ? `${duration(row.ends_ms - now)} left, until ${clock(row.ends_ms, now)}` : "";
   return [much, row.stalled ? "" : speed(row.speed_bps, row.unit), left];
 }

@@ -36,6 +36,7 @@ export class Timeline {
     for (const step of steps) if (!this.#rows.has(step.name)) this.#add(step.name);
     this.#paint();
     const moves = this.#steps.some((step) => step.state === "running");
+    if (moves === Boolean(this.#timer)) return;
     clearInterval(this.#timer);
     this.#timer = moves ? setInterval(() => document.hidden || this.#paint(), TICK_MS) : 0;
   }

@@ -4,7 +4,6 @@ import json
 import socket
 import threading
 
-import msgspec
 import pytest
 
 from progresshub.jobs.film import author, completion
@@ -23,14 +22,14 @@ def at_once(monkeypatch):
 
 
 def model_at(url, **more):
-    return Model(msgspec.to_builtins(Video(llm_url=url, llm_model="small", **more)))
+    return Model(Video(llm_url=url, llm_model="small", **more))
 
 
 def ask(served, **more):
     return model_at(served.url, **more).ask(MESSAGES, lambda text: None)
 
 
-def write(served, slides=3, hear=lambda share: None):
+def write(served, slides=3, hear=lambda begun: None):
     ask = model_at(served.url).ask
     return author.write(ask, "Tea", slides, language="german", tone="friendly", hear=hear)
 
@@ -152,16 +151,16 @@ def test_no_redirect_is_followed_with_the_key():
     assert len(served.asked) == 1
 
 
-def test_a_deck_is_written_and_the_share_of_it_told():
-    shares = list[float]()
+def test_a_deck_is_written_and_each_slide_told_when_it_begins():
+    heard = list[int]()
     with language_model(Reply(deck(3))) as served:
-        written = write(served, hear=shares.append)
+        written = write(served, hear=heard.append)
 
     assert [slide.title for slide in written.slides] == ["Part 1", "Part 2", "Part 3"]
     assert written.slides[0].elements == (Point("Point 1.0"), Point("Point 1.1"))
     assert written.slides[0].notes == "This is part 1. It is short."
-    assert shares == sorted(shares)
-    assert {1 / 3, 2 / 3, 1.0} <= set(shares)
+    assert heard == sorted(heard)
+    assert set(heard) == {1, 2, 3}
     rules = served.asked[0]["messages"][0]["content"]
     assert all(wish in rules for wish in ("exactly 3 slides", "german", "friendly"))
 

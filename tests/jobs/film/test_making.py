@@ -138,6 +138,7 @@ def test_a_topic_becomes_a_film_where_a_model_writes_it(tmp_path):
     assert [slide["title"] for slide in made.result["content_data"]["slides"]] == ["Part 1", "Part 2"]
     content = [report["percent"] for report in made.reports if report.get("step") == "content" and "percent" in report]
     assert (content[0], content[-1]) == (50.0, 95.0)
+    assert {"📝 Writing slide 1/2...", "📝 Writing slide 2/2..."} <= {report.get("message") for report in made.reports}
 
 
 def test_a_model_that_fails_is_the_reason_in_words(tmp_path, monkeypatch):
@@ -192,6 +193,12 @@ def test_a_program_that_fails_is_told_in_its_own_words(tmp_path, monkeypatch):
     assert made.last["error"].startswith("ffmpeg: ")
     assert made.last["error_type"] == "ffmpeg"
     assert str(tmp_path) not in made.last["error"]
+
+
+def test_what_no_font_has_is_told_in_the_log(tmp_path, capfd):
+    film(tmp_path, SMALL, content="# \ue999 tea")
+
+    assert "no font of this machine has \ue999;" in capfd.readouterr().out
 
 
 def test_a_full_disk_may_have_room_another_time(tmp_path, monkeypatch):

@@ -59,7 +59,9 @@ async def test_what_can_not_be_made_is_refused_before_there_is_a_task(tmp_path):
 
 async def test_without_its_programs_the_rest_of_the_server_works(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "missing", lambda settings: ["progresshub[video]", "espeak-ng"])
-    async with serving.serving(tmp_path / "data") as client:
+    pipeline = tmp_path / "config.toml"
+    pipeline.write_text('[[pipelines.show.steps]]\nname = "a"\ntype = "video"\npayload = {topic = "T", content = "#"}')
+    async with serving.serving(tmp_path / "data", file=pipeline) as client:
         task = {"type": "video", "payload": {"topic": "Tea", "content": "# Tea"}}
         status, body = await client.ask("POST", "/api/v1/tasks", json=task)
         other = await client.ended(await client.submit("demo", {"count": 1, "delay_ms": 0}))

@@ -1,10 +1,10 @@
 """Slides, set and painted: nothing leaves its place, whatever stands on them."""
 
 import shutil
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageColor
 
@@ -22,12 +22,12 @@ IMAGE = Image.new("RGBA", (400, 300), "#ff0000")
 ARABIC = "كيف يُصنع الشاي"
 STYLE = Style(FONTS, "regular", 30)
 ONE_FACE = Style(Fonts("he", "DejaVu Sans"), "regular", 30)
-TEXTS = st.text(st.sampled_from("aeiW  .,-é茶。شד3🎉ñ|\u0301\u200d\ufffd"), min_size=1, max_size=120).filter(str.strip)
+TEXTS = st.text(st.sampled_from("aeiW  .,-é茶。شד3🎉ñ|\u0301\u200d\ufffd"), min_size=1, max_size=60).filter(str.strip)
 ELEMENTS = st.one_of(
     st.builds(Point, TEXTS, st.integers(0, 2), st.sampled_from(["", "12."])),
     st.builds(Paragraph, TEXTS),
     st.builds(Quote, TEXTS),
-    st.builds(Code, st.lists(TEXTS, min_size=1, max_size=30).map("\n".join)),
+    st.builds(Code, st.lists(TEXTS, min_size=1, max_size=15).map("\n".join)),
     st.builds(Table, st.lists(st.lists(TEXTS, min_size=1, max_size=8).map(tuple), min_size=1, max_size=9).map(tuple)),
     st.just(Picture("a.png", "")),
 )
@@ -50,8 +50,8 @@ def colours(view):
     return {colour for _, colour in view.getcolors(maxcolors=10**6) or ()}
 
 
-@settings(max_examples=15, deadline=None)
-@given(TEXTS, st.lists(ELEMENTS, min_size=1, max_size=12))
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(TEXTS, st.lists(ELEMENTS, min_size=1, max_size=8))
 def test_everything_stays_on_the_slide_and_above_its_foot(title, elements):
     layout = set_slide(*elements, title=title)
 
@@ -90,6 +90,13 @@ def test_a_picture_stands_beside_text_in_its_proportions():
     assert isinstance(shown, Shown)
     assert shown.width / shown.height == pytest.approx(4 / 3)
     assert extent(words)[1] < shown.x
+
+
+def test_many_pictures_share_the_height():
+    shown = [mark for (mark,) in set_slide(*[Picture("a.png", "")] * 40).elements]
+
+    assert all(mark.height > 1 for mark in shown if isinstance(mark, Shown))
+    assert all(above.y + above.height < below.y for above, below in pairwise(shown) if isinstance(above, Shown))
 
 
 def test_what_is_read_from_right_to_left_stands_at_the_right():
@@ -171,6 +178,7 @@ def test_without_any_font_the_slides_can_be_read_still():
     *_, view = Painter(THEMES["light"], bare, 480).views(layout)
 
     assert bare.primary("bold") == fonts.Face()
+    assert bare.lacking == {"茶"}
     assert len(colours(view)) > 20
 
 

@@ -67,7 +67,7 @@ def test_words_are_not_had_without_the_package(monkeypatch, tmp_path):
 
 def test_the_worker_imports_no_model_of_any_kind_and_has_one_thread():
     program = (
-        "import sys, os, progresshub.jobs.sound;"
+        "import sys, os, progresshub.jobs.sound.song;"
         "loaded = {name.partition('.')[0] for name in sys.modules};"
         "print(sorted({'torch', 'demucs', 'faster_whisper', 'librosa', 'numba'} & loaded),"
         "len(os.listdir('/proc/self/task')))"

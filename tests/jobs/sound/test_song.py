@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from progresshub.jobs.functions import Context, TaskFailed
-from progresshub.jobs.sound import take_apart
+from progresshub.jobs.sound.song import take_apart
 from progresshub.jobs.sound.stemfiles import StemFiles
 from progresshub.report import Reporter
 from progresshub.settings import Audio
