@@ -41,9 +41,8 @@ LONG_S = 1_800
 PUBLISHED = """published for demucs on MUSDB-HQ (its README, and Rouard, Massa, Défossez, ICASSP 2023), for comparison:
   htdemucs 9.0 dB, with sparse attention and fine-tuning 9.2 dB; Hybrid Demucs v3 7.7 dB (mean of four stems)"""
 WORKER = """
-import json, re, sys
+import json, os, re, sys
 from pathlib import Path
-from typing import Any
 from progresshub.jobs.functions import Context
 from progresshub.jobs.sound.song import take_apart
 from progresshub.report import Reporter
@@ -51,6 +50,7 @@ from progresshub.report import Reporter
 folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
 context = Context(Reporter(), task_id="bench", attempt=1, directory=folder)
 result = take_apart(context, {"file": "song.wav"}, settings)
+result["cpu_s"] = sum(os.times()[:4])
 # What getrusage says begins with the memory of whoever started this.
 result["peak_bytes"] = 1024 * int(re.search("VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 print(json.dumps(result))
@@ -168,6 +168,7 @@ def measure(mix: Sound, seconds: float) -> None:
 def told(result: dict[str, Any], seconds: float) -> Iterator[str]:
     spent = result["processing_s"]
     yield f"{sum(spent.values()) / seconds:.3f} s for each second of sound, {sum(spent.values()):.1f} s in all"
+    yield f"{result['cpu_s'] / seconds:.3f} s of a processor for each second, ffmpeg's included"
     yield ", ".join(f"{step} {step_s:.1f} s" for step, step_s in spent.items())
     yield f"most memory: {result['peak_bytes'] / 1e6:.0f} MB"
     yield f"tempo {result['beat_analysis'].get('tempo_bpm')}, beats {result['beat_analysis'].get('beat_count')}"

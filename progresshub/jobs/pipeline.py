@@ -110,8 +110,6 @@ def check_settings(named: Mapping[str, Pipeline], functions: Mapping[str, Functi
     for name, pipeline in named.items():
         try:
             checker.check_steps(pipeline.steps, None)
-        except Unavailable:
-            continue  # what is not installed yet is told to whoever asks for it
         except Broken as broken:
             raise InvalidConfig(where=f"pipelines.{name}", reason=str(broken)) from None
         except Unavailable:
