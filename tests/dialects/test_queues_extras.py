@@ -111,6 +111,22 @@ async def test_what_happened_is_told_without_the_progress_on_request(client: Cli
     assert [event["type"] for event in body["events"]] == ["submitted", "started", "completed"]
 
 
+async def test_who_asks_how_long_a_log_is_gets_none_of_it(tmp_path: Path) -> None:
+    async with finished(tmp_path, "print('one')") as (client, task_id):
+        host, _, port = client.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        for line in (f"HEAD /api/v1/tasks/{task_id}/logs?follow=true", "GET /live"):
+            writer.write(f"{line} HTTP/1.1\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n".encode())
+        async with asyncio.timeout(PATIENCE_S):
+            head = await reader.readuntil(b"\r\n\r\n")
+            following = await reader.readuntil(b"\r\n")
+        writer.close()
+        await writer.wait_closed()
+
+    assert b"X-Log-Size: 4\r\n" in head
+    assert following.startswith(b"HTTP/1.1 200")
+
+
 async def test_a_task_that_has_printed_nothing_has_an_empty_log(client: Client) -> None:
     task_id = await client.submit("external")
 

@@ -136,6 +136,8 @@ async def test_filters_are_in_the_address_and_outlast_a_reload(tmp_path, visitor
         await tab.get_by_label("Search the tasks").fill("cafes EXT")
         await expect(titles(tab)).to_have_text(["Cafés"])
         await expect(tab).to_have_url(f"{server.url}/?q=cafes+EXT")
+        await tab.get_by_label("Search the tasks").fill(done[:8])
+        await expect(titles(tab)).to_have_text(["Boats"])
 
 
 async def test_queues_have_heads_that_fold_and_pause(tmp_path, visitor):

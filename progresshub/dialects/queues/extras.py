@@ -8,7 +8,7 @@ from typing import Annotated, BinaryIO
 from urllib.parse import quote
 
 import msgspec
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from progresshub.clock import rfc3339
 from progresshub.dialects.queues.tasks import TASK, OfQueue, task_of
@@ -89,6 +89,8 @@ async def logs(call: Call[LogQuery, None]) -> web.StreamResponse:
         if not follows:
             response.content_length = wanted
         await response.prepare(call.request)
+        if call.request.method == hdrs.METH_HEAD:
+            return response
         log.seek(start)
         await _copy(log, wanted, response)
     if follows:

@@ -12,6 +12,7 @@ export const GROUP_OF = Object.fromEntries(
   Object.entries(GROUPS).flatMap(([group, { states }]) => states.map((state) => [state, group])),
 );
 
+const ID_DIGITS = 6;
 const searched = new WeakMap();
 
 export function filterOf(query) {
@@ -40,8 +41,11 @@ export function matcher({ kind, queue, text }) {
   return (row) =>
     (!kind || row.kind === kind) &&
     (!queue || row.queue === queue) &&
-    (!words.length || words.every((word) => textOf(row).includes(word) || row.id.startsWith(word)));
+    (!words.length || words.every((word) => textOf(row).includes(word) || startsId(row, word)));
 }
+
+/** Few digits begin the ids of tasks that nobody means. */
+const startsId = (row, word) => word.length >= ID_DIGITS && row.id.startsWith(word);
 
 function textOf(row) {
   let text = searched.get(row);
