@@ -19,7 +19,7 @@ LEAVE = b"!leave"
 MANY_LINES = 16
 """Read together, these are a flood, and worth a cheaper look before they are parsed."""
 _DIGITS = b"0123456789."
-_WORDS = re.compile(rb'"(?:stage|message|steps?|status|metadata)"|\\')
+_WORDS = re.compile(rb'"(?:stage|message|steps?|status)"|\\')
 _MEASURES = ("percent", "current", "total", "unit", "speed_bps", "eta_s", "metadata")
 
 

@@ -46,6 +46,17 @@ def test_of_mere_progress_that_came_together_the_newest_is_heard() -> None:
     assert ReportLines().feed(lines) == [Report(percent=99)]
 
 
+def test_of_metadata_that_came_together_the_newest_is_heard_and_the_others_are_not_even_read() -> None:
+    broken = b'{"percent":1.2.3,"metadata":{"frame":1}}\n'
+    whole = b"".join(b'{"percent":1.%d,"metadata":{"frame":%d}}\n' % (n, n) for n in range(MANY_LINES))
+    lines = ReportLines()
+
+    heard = lines.feed(broken + whole)
+
+    assert heard == [Report(percent=1 + (MANY_LINES - 1) / 100, metadata={"frame": MANY_LINES - 1})]
+    assert lines.bad == 0
+
+
 def test_messages_and_steps_are_all_heard_in_a_flood() -> None:
     lines = b"".join(b'{"message":"file %d"}\n{"step":"s%d","status":"done"}\n' % (n, n) for n in range(MANY_LINES))
 
