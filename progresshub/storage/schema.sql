@@ -36,12 +36,6 @@ CREATE TABLE tasks (
 CREATE INDEX tasks_of_place ON tasks (place, seq);
 CREATE INDEX tasks_by_expiry ON tasks (expires_ms) WHERE expires_ms IS NOT NULL;
 
-CREATE TABLE names (
-    name TEXT NOT NULL,
-    task INTEGER NOT NULL,
-    PRIMARY KEY (name, task)
-) WITHOUT ROWID;
-
 CREATE TABLE events (
     ms INTEGER NOT NULL,
     n INTEGER NOT NULL,

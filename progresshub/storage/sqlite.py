@@ -244,8 +244,7 @@ class SqliteStore:
     def _begin(self, db: sqlite3.Connection, now_ms: int) -> Opening:
         self._writes(db)
         with sql.transaction(db):
-            if db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                sql.create(db)
+            sql.prepare(db)
             row = db.execute("INSERT INTO incarnations (started_ms, seen_ms) VALUES (?, ?)", (now_ms, now_ms))
             incarnation = row.lastrowid or 0
         last = db.execute("SELECT ms, n FROM events ORDER BY ms DESC, n DESC LIMIT 1").fetchone()

@@ -23,7 +23,8 @@ from progresshub.errors import HubError, StorageFull, StoreLocked, StoreTooNew, 
 from progresshub.model import Event, EventId, EventType, Spec, Task
 from progresshub.storage.persistence import THINNED, Accepted, Answer, Page, Reach, holds, tokens, words
 
-SCHEMA = 1
+SCRIPTS = ("schema.sql", "names.sql")
+SCHEMA = len(SCRIPTS)
 LOOKED_AT = 500
 MERGED = 100
 """Of so many places at most the lists are merged as they are read, which needs no sorting."""
@@ -114,16 +115,22 @@ def check_version(db: sqlite3.Connection, path: Path) -> None:
         raise StoreTooNew(path=path, found=found, known=SCHEMA)
 
 
-def create(db: sqlite3.Connection) -> None:
-    """The tables of schema 1, in the transaction that is open."""
-    script = files("progresshub.storage").joinpath("schema.sql").read_text()
+def prepare(db: sqlite3.Connection) -> None:
+    """The tables that are still missing, in the transaction that is open: version n is what the first n scripts make."""
+    (found,) = db.execute("PRAGMA user_version").fetchone()
+    for script in SCRIPTS[found:]:
+        _run(db, files("progresshub.storage").joinpath(script).read_text())
+    db.execute(f"PRAGMA user_version = {SCHEMA}")
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    """Like `executescript`, but within the transaction that is open."""
     statement = ""
     for line in script.splitlines(keepends=True):
         statement += line
         if sqlite3.complete_statement(statement):
             db.execute(statement)
             statement = ""
-    db.execute(f"PRAGMA user_version = {SCHEMA}")
 
 
 def key(task_id: str) -> bytes | None:

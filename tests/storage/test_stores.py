@@ -409,6 +409,28 @@ async def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path: Pa
     assert path.read_bytes() == garbage
 
 
+async def test_a_database_of_an_older_version_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, old, new = tmp_path / "hub.db", make.task(1), make.task(2, names=("tea",))
+    with monkeypatch.context() as earlier:
+        earlier.setattr(statements, "SCRIPTS", statements.SCRIPTS[:1])
+        earlier.setattr(statements, "SCHEMA", 1)
+        store = SqliteStore(path)
+        await store.open(now_ms=1)
+        with pytest.raises(Unavailable):
+            await store.commit(make.batch(new))
+        await store.close(now_ms=2)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+
+    store = await reopened(path, SqliteStore(path))
+    await store.commit(make.batch(old, new))
+
+    assert await store.named("tea", 10) == [new]
+    await store.close(now_ms=12)
+
+
 async def test_a_database_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     with sqlite3.connect(path) as db:
