@@ -116,7 +116,7 @@ def check_version(db: sqlite3.Connection, path: Path) -> None:
 
 
 def prepare(db: sqlite3.Connection) -> None:
-    """The tables that are still missing, in the transaction that is open: version n is what the first n scripts make."""
+    """The tables still missing, in the transaction that is open: version n is what the first n scripts make."""
     (found,) = db.execute("PRAGMA user_version").fetchone()
     for script in SCRIPTS[found:]:
         _run(db, files("progresshub.storage").joinpath(script).read_text())

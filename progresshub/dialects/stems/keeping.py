@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 from pathlib import PurePosixPath
 
@@ -12,10 +13,10 @@ from progresshub.dialects.stems import words
 from progresshub.dialects.stems.refusals import InvalidName
 from progresshub.dialects.stems.songs import SORTS
 from progresshub.edge.attachment import attachment
-from progresshub.edge.ended import ended
+from progresshub.edge.ending import ended
 from progresshub.edge.routes import JSON, Call, Route
 from progresshub.edge.wire import reply
-from progresshub.errors import NotCancellable, NotDeletable
+from progresshub.errors import NotCancellable, NotDeletable, UnknownTask
 from progresshub.files import FileInfo
 from progresshub.jobs import audio
 from progresshub.model import State, Task
@@ -96,8 +97,13 @@ async def _stop(call: Call[None, None], task: Task) -> None:
         await call.hub.cancel(task.id)
     except NotCancellable:
         pass  # it has ended meanwhile, or is being stopped already
-    if not await ended(call.hub, task.id, STOP_PATIENCE_S):
-        raise NotDeletable(task_id=task.id, state=State.RUNNING)
+    try:
+        async with asyncio.timeout(STOP_PATIENCE_S):
+            await ended(call.hub, task.id)
+    except UnknownTask:
+        pass  # somebody else has cleaned it up meanwhile
+    except TimeoutError:
+        raise NotDeletable(task_id=task.id, state=State.RUNNING) from None
 
 
 def listed(task: Task, file: FileInfo) -> Listed:
