@@ -162,7 +162,7 @@ async def test_who_leaves_in_the_middle_is_no_mistake_of_ours(
         monkeypatch.setattr(web.StreamResponse, "write", closed)
         with pytest.raises(aiohttp.ClientError):
             await text(client, f"/api/v1/tasks/{task_id}/logs")
-        async with client.session.get(f"{client.url}/api/v1/events/stream") as response:
+        async with client.session.get(f"{client.url}/api/v1/tasks/{task_id}/progress/stream?start_id=0") as response:
             with pytest.raises(aiohttp.ClientError):
                 await response.read()
 

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from tests.browser import launched, visiting
 from tests.serving import Client, serving
@@ -131,7 +131,7 @@ async def test_a_stem_is_played_in_a_tab_of_its_own(tmp_path: Path, browser: Bro
         job_id = await taken_apart(hub)
 
         tab = await visitor.tab(f"{hub.url}/api/files/{job_id}/la%20la_vocals.wav?inline=true")
-        await tab.wait_for_function("document.querySelector('video')?.readyState > 0")
+        await expect(tab.locator("video")).to_have_js_property("readyState", 4)
 
         assert round(await tab.evaluate("document.querySelector('video').duration"), 2) == SECONDS
 
