@@ -38,6 +38,8 @@ TOOLS = (
     Tool("ffmpeg", "ffmpeg", "downloads that are merged or converted, and what becomes of audio and video"),
     Tool("espeak-ng", "espeak-ng", "films whose slides are narrated"),
     Tool("chromium", "chromium", "the dashboard and videos in a browser"),
+    Tool("zsh", "zsh", "completions for zsh"),
+    Tool("fish", "fish", "completions for fish"),
 )
 
 
