@@ -96,6 +96,7 @@ async def test_it_works_below_a_path(tmp_path, visitor):
         await expect(tab.locator("#link")).to_have_text("Live")
         await tab.get_by_role("link", name="progresshub").click()
         await expect(tab).to_have_url(f"{server.url}/deep/hub/")
+        await expect(tab.get_by_role("heading", name="Tasks")).to_be_attached()
 
 
 async def test_the_theme_is_chosen_and_kept(tmp_path, visitor):

@@ -81,6 +81,21 @@ async def test_a_restart_is_survived_without_a_reload(tmp_path, visitor):
         assert await tab.evaluate("same")
 
 
+async def test_a_page_asked_for_while_the_server_is_away_comes_when_it_is_back(tmp_path, visitor):
+    flag = f"port={free_port()}"
+    async with serving(tmp_path, flag) as server:
+        await server.report(await outside(server, "Lasting"), percent=20)
+        tab = await visitor.tab(f"{server.url}/")
+        await expect(figure(tab)).to_have_text("20 %")
+    await expect(tab.locator("#link")).to_have_text("Offline, trying again")
+
+    await tab.get_by_role("link", name="Lasting").click()
+    await expect(tab.get_by_role("alert")).to_contain_text("when the server answers again")
+
+    async with serving(tmp_path, flag):
+        await expect(tab.locator(".task-head")).to_contain_text("Lasting")
+
+
 async def test_a_server_that_dies_without_a_word_is_noticed(tmp_path, visitor):
     async with process(tmp_path / "data") as server:
         tab = await visitor.tab(f"{server.url}/")

@@ -1,6 +1,6 @@
 // The frame around every page: who looks, the live feed, the theme, the keys, and which page it is.
 
-import { announceMoves } from "./announce.js";
+import { announceMoves, complain } from "./announce.js";
 import { logOut, session } from "./api.js";
 import { put, say } from "./dom.js";
 import { startDrops } from "./drop.js";
@@ -62,8 +62,8 @@ async function open(route) {
     shown.view.changed(route);
     return;
   }
-  const page = await route.page.load();
-  if (mine !== turn) return;
+  const page = await loaded(route);
+  if (mine !== turn || !page) return;
   if (!store.may("read") && !page.open?.(route)) {
     askIn();
     return;
@@ -76,6 +76,19 @@ async function open(route) {
   const target = location.hash && document.getElementById(location.hash.slice(1));
   if (target) target.scrollIntoView();
   else scrollTo(0, history.state?.scroll ?? 0);
+}
+
+/** A page's module. One that can't be had, from a server that is away or newer, comes with the whole page anew. */
+async function loaded(route) {
+  try {
+    return await route.page.load();
+  } catch {
+    complain("This can't be loaded now. It comes when the server answers again.");
+    await pause(AGAIN_MS);
+    await reached();
+    location.reload();
+    return null;
+  }
 }
 
 function same(one, other) {
@@ -113,14 +126,25 @@ async function leave() {
   look();
 }
 
-async function begin() {
-  try {
-    await learn();
-  } catch {
-    store.setLink("offline");
-    setTimeout(begin, AGAIN_MS);
-    return;
+/** Until the server answers. */
+async function reached() {
+  for (;;) {
+    try {
+      await learn();
+      return;
+    } catch {
+      store.setLink("offline");
+      await pause(AGAIN_MS);
+    }
   }
+}
+
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+async function begin() {
+  await reached();
   startRouter(open);
 }
 
