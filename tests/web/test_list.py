@@ -222,6 +222,20 @@ async def test_keys_move_select_and_act_but_never_while_one_types(tmp_path, visi
         await expect(tab.get_by_role("heading", name="Log")).to_be_in_viewport()
 
 
+async def test_a_line_that_changes_or_moves_keeps_the_focus(tmp_path, visitor):
+    async with serving(tmp_path) as server:
+        one, _ = await outside(server, "One"), await outside(server, "Two")
+        tab = await visitor.tab(f"{server.url}/")
+        await titles(tab).last.focus()
+
+        await server.post(f"/api/v1/tasks/{one}/cancel")
+        await expect(line(tab, "One")).to_contain_text("cancelled")
+        await expect(titles(tab).last).to_be_focused()
+        await outside(server, "Three")
+        await expect(titles(tab)).to_have_count(3)
+        await expect(titles(tab).last).to_be_focused()
+
+
 async def test_a_refusal_is_said(tmp_path, visitor):
     async with serving(tmp_path) as server:
         task = await outside(server, "Gone in a moment")

@@ -4,8 +4,9 @@ const SPARE_PX = 300;
 
 /**
  * `list` is the element that holds the lines. `kindOf(item)` names the sort of line, `height(kind)` its
- * height, `make(kind)` builds a view `{ element }` of it, and `fill(view, item, at)` shows an item in a
- * view. Items have a `key`. Views are used again, but never while they hold the focus.
+ * height, `make(kind)` builds a view `{ element, title }` of it, and `fill(view, item, at)` shows an item
+ * in a view. Items have a `key`. Views are used again, but never while they hold the focus; what takes the
+ * place of a view that holds it gets it, on its title.
  */
 export class Scroller {
   #list;
@@ -75,6 +76,7 @@ export class Scroller {
   }
 
   paint() {
+    const holder = this.#holder();
     const from = scrollY - this.#offset() - SPARE_PX;
     const first = this.#at(from);
     const last = Math.min(this.#items.length - 1, this.#at(from + innerHeight + 2 * SPARE_PX));
@@ -86,6 +88,21 @@ export class Scroller {
     }
     let before = this.#list.firstElementChild;
     for (let at = first; at <= last; at += 1) before = this.#place(at, before);
+    if (holder) this.#giveBack(holder);
+  }
+
+  /** The line and the element in it that hold the focus, which moving a line in the page takes from it. */
+  #holder() {
+    const focused = document.activeElement;
+    if (!this.#list.contains(focused)) return null;
+    const [key] = [...this.#views].find(([, { view }]) => view.element.contains(focused)) ?? [];
+    return { key, focused };
+  }
+
+  #giveBack({ key, focused }) {
+    if (document.activeElement === focused) return;
+    const heir = focused.isConnected ? focused : this.#views.get(key)?.view.title;
+    heir?.focus({ preventScroll: true });
   }
 
   /** Puts a line where it belongs, in the list's order too; returns the element that follows it. */
