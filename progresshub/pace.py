@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from msgspec.structs import replace
 
@@ -86,6 +86,11 @@ def with_total(report: Report, announced: Mapping[str, Any]) -> Report:
     if report.current is None or report.total is not None:
         return report
     return replace(report, total=announced.get("total"), unit=report.unit or announced.get("unit") or None)
+
+
+def verdict(report: Report) -> Literal["done", "failed"] | None:
+    """The last word on the whole task, if the report is that."""
+    return report.status if report.step is None and report.status in ("done", "failed") else None
 
 
 def without_verdict(report: Report) -> Report:

@@ -119,7 +119,8 @@ class Server:
         hub.queues.listen(scheduler.queues_changed)
         door = Door(config.server.max_connections, config.server.request_timeout_s)
         stack.callback((self._data / SERVER).unlink, missing_ok=True)
-        serving = Serving(self._site(hub, tokens, door, company), config, door)
+        site = self._site(hub, tokens, door)
+        serving = Serving(site, self._app(site, tokens, company, hub), config, door)
         return _Parts(hub, live, runner, scheduler, company, serving, sockets, self._running(urls, tokens))
 
     def _company(self, hub: Hub, runner: Runner, live: list[Task]) -> _Company:
@@ -178,11 +179,13 @@ class Server:
             self._warm(parts.runner),
         ]
 
-    def _site(self, hub: Hub, tokens: Tokens, door: Door, company: _Company) -> web.Application:
+    def _site(self, hub: Hub, tokens: Tokens, door: Door) -> Site:
         guard = Guard(self._config, tokens, addresses(self._config.server))
-        dialects = (*DIALECTS, WEB)
-        app = Site(hub, self._config, dialects, fallback=house.HOUSE, guard=guard, door=door).app()
-        house.furnish(app, self._config, tokens, dialects)
+        return Site(hub, self._config, (*DIALECTS, WEB), fallback=house.HOUSE, guard=guard, door=door)
+
+    def _app(self, site: Site, tokens: Tokens, company: _Company, hub: Hub) -> web.Application:
+        app = site.app()
+        house.furnish(app, self._config, tokens, (*DIALECTS, WEB))
         downloads.furnish(app, company.inquiries, company.traffic)
         generations.furnish(app, hub, self._config.generations)
         app[DOWNLOADER] = company.downloader

@@ -55,6 +55,7 @@ class Server(Struct, frozen=True, kw_only=True):
     keepalive_s: Annotated[Seconds, Meta(description="How long an idle connection is kept")] = 75.0
     request_timeout_s: Annotated[Period, Meta(description="Time a client has to send a whole request")] = 30.0
     shutdown_grace_s: Annotated[Seconds, Meta(description="Time that open requests get at shutdown")] = 2.0
+    shortcuts: Annotated[bool, Meta(description="Answer what is asked again and again before all else")] = True
     insecure: Annotated[bool, Meta(description="Listen beyond loopback without a token")] = False
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="The least severe records logged")

@@ -58,18 +58,21 @@ class Guard:
         self._may_be_open = server.insecure or not is_exposed(server)
         self._config = config
 
-    def admit(self, request: web.Request, route: Route | None) -> frozenset[str]:
-        """The scopes of whoever asks. Without a route (nothing is there) all but the last checks hold."""
+    def admit(self, request: web.Request, route: Route | None, subject: str) -> frozenset[str]:
+        """The scopes of whoever asks about `subject`, the path's `id`, empty where it has none.
+
+        Without a route (nothing is there) all but the last checks hold.
+        """
         host = self._proxies.host(request)
         by_path = isinstance(request.get_extra_info("sockname"), str)
         if not by_path and (route is None or route.path not in PROBES):
             self._hosts.check(request.headers.getall("Host", ()), request.host, host)
         if request.method == "OPTIONS":
             return NOTHING
-        if _is_shared(request, route) and self._opens(request, request.query.get(SHARE, "")):
+        if _is_shared(request, route) and self._tokens.shares.opens(request.query.get(SHARE, ""), subject):
             return READ  # whoever has the address may read there, on whatever page it stands
         self._origins.check(request.method, request.headers, host)
-        scopes = self._scopes(request, route, host)
+        scopes = self._scopes(request, route, host, subject)
         if route is not None and request.body_exists:
             if route.has_body:
                 check_media(request.content_type, route.takes)
@@ -106,7 +109,7 @@ class Guard:
             return route.upload.most_bytes(self._config) + BESIDES_BYTES
         return self._config.limits.body_bytes
 
-    def _scopes(self, request: web.Request, route: Route | None, host: str) -> frozenset[str]:
+    def _scopes(self, request: web.Request, route: Route | None, host: str, subject: str) -> frozenset[str]:
         """What whoever asks may do; where everybody may do what is asked, a token that means nothing is no matter."""
         needed = None if route is None else route.scope
         everybody = OPEN if self._may_be_open and not self._tokens.configured else NOTHING
@@ -115,7 +118,7 @@ class Guard:
         authorization = request.headers.get("Authorization")
         token = "" if authorization is None else bearer(authorization)
         shared = _is_shared(request, route)
-        if shared and self._opens(request, token):
+        if shared and self._tokens.shares.opens(token, subject):
             return everybody | READ
         if token:
             holder = (
@@ -126,24 +129,21 @@ class Guard:
         scopes = everybody if holder is None else everybody | holder.scopes
         if needed is None or needed in scopes:
             return scopes
-        if shared and self._opens(request, self._cookie(request, self._tokens.share_cookie, host)):
+        if shared and self._tokens.shares.opens(self._cookie(request, self._tokens.share_cookie, host), subject):
             return scopes | READ
         if holder is None:
             raise Unauthorized
         raise Forbidden(reason=f"it needs a token of scope {needed}")
 
     def _session(self, request: web.Request, host: str) -> Holder | None:
-        return self._tokens.session(self._cookie(request, self._tokens.cookie, host))
+        cookie = self._cookie(request, self._tokens.cookie, host)
+        return self._tokens.session(cookie) if cookie else None
 
     def _cookie(self, request: web.Request, name: str, host: str) -> str:
         """A cookie's value, if the page that sends it may speak for the user; else it is empty."""
         if "Cookie" not in request.headers or not self._origins.trusts(request.headers.get("Origin"), host):
             return ""
         return request.cookies.get(name, "")
-
-    def _opens(self, request: web.Request, ticket: str) -> bool:
-        """Whether this is a ticket for the task that is asked for."""
-        return bool(ticket) and self._tokens.shares.opens(ticket, request.match_info.get("id", ""))
 
 
 def _is_shared(request: web.Request, route: Route | None) -> bool:

@@ -32,7 +32,7 @@ FORM = "multipart/form-data"
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[Q, B]):
-    """One request, its query and body read; `scopes` are those of whoever asks."""
+    """One request, its query and body read; `scopes` are those of whoever asks, `names` what the path names."""
 
     hub: Hub
     config: Config
@@ -40,12 +40,14 @@ class Call(Generic[Q, B]):
     query: Q
     body: B
     scopes: frozenset[str]
+    names: Mapping[str, str]
 
     def path(self, name: str) -> str:
-        return self.request.match_info[name]
+        return self.names[name]
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[web.StreamResponse]]
+Prompt = Callable[[Call[Any, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,8 @@ class Route:
 
     With an `upload` it takes forms as well, which the handler receives itself; `body` is None for those.
     `answers` describes each status: a type for JSON, several of which it is one, or a text that says what comes.
-    One that is asked `often` is looked for before the others, which is most of what finding a route costs.
+    One that is asked again and again may be `prompt`: a function that gives at once the value which the handler
+    would answer as JSON with 200, or None where it would have to wait.
     """
 
     method: str
@@ -83,7 +86,7 @@ class Route:
     shared: bool = False
     takes: tuple[str, ...] = (JSON,)
     answers: Mapping[int, Any] = field(default_factory=dict)
-    often: bool = False
+    prompt: Prompt | None = None
 
     @property
     def has_body(self) -> bool:

@@ -7,12 +7,15 @@ import errno
 import logging
 import socket
 from collections.abc import Iterable
-from typing import Self
+from functools import partial
+from typing import Any, Self
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from progresshub.edge.app import Site
 from progresshub.edge.door import Door
+from progresshub.edge.front import FITS, Front, Shortcuts
 from progresshub.settings import Config
 
 LINGER_S = 2.0
@@ -24,21 +27,21 @@ TOLD_EVERY_S = 60.0
 class Serving:
     """An async context: inside it the application can be put on sockets, at its end all connections are closed."""
 
-    def __init__(self, app: web.Application, config: Config, door: Door) -> None:
+    def __init__(self, site: Site, app: web.Application, config: Config, door: Door) -> None:
         settings = config.server
         self._door = door
+        self._shortcuts = Shortcuts(site) if settings.shortcuts and FITS else None
         self._stuck_ms = min(int(1000 * config.streams.stalled_deadline_s), LONGEST_STUCK_MS)
-        self._runner = web.AppRunner(
-            app,
-            access_log=None,
-            handler_cancellation=True,
-            keepalive_timeout=settings.keepalive_s,
-            shutdown_timeout=settings.shutdown_grace_s,
-            lingering_time=LINGER_S,
-            max_line_size=config.limits.header_bytes,
-            max_field_size=config.limits.header_bytes,
-            logger=_logger(),
-        )
+        self._connection: dict[str, Any] = {
+            "access_log": None,
+            "keepalive_timeout": settings.keepalive_s,
+            "lingering_time": LINGER_S,
+            "max_line_size": config.limits.header_bytes,
+            "max_field_size": config.limits.header_bytes,
+            "logger": _logger(),
+        }
+        grace_s = settings.shutdown_grace_s
+        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=grace_s, **self._connection)
         self._servers: list[asyncio.Server] = []
         self._seldom = _Seldom()
 
@@ -58,7 +61,7 @@ class Serving:
         inside = self._runner.server
         if inside is None:
             raise RuntimeError("the application is not set up")
-        self._door.guards(inside, lambda: len(inside.connections))
+        self._door.guards(partial(self._connected, inside), lambda: len(inside.connections))
         loop = asyncio.get_running_loop()
         for listening in sockets:
             if listening.family == socket.AF_UNIX:
@@ -78,6 +81,10 @@ class Serving:
         """Close every connection, those that are being answered after the grace."""
         self.refuse_connections()
         await self._runner.cleanup()
+
+    def _connected(self, inside: web.Server) -> asyncio.BaseProtocol:
+        """What speaks to a new client."""
+        return inside() if self._shortcuts is None else Front(self._shortcuts, inside, **self._connection)
 
     def _drop_connections(self) -> None:
         """No grace for anybody: who asks for the end a second time does not want to wait."""

@@ -29,7 +29,7 @@ class Shares:
 
     def opens(self, ticket: str, task_id: str) -> bool:
         """Whether it was made for this task and has not ended."""
-        return self.left_s(ticket, task_id) > 0
+        return bool(ticket) and self.left_s(ticket, task_id) > 0
 
     def left_s(self, ticket: str, task_id: str) -> int:
         """How long it still opens the task, in whole seconds; 0 for what never did."""

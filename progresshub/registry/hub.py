@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,26 +21,23 @@ from progresshub import pace
 from progresshub.bus import Bus
 from progresshub.clock import Clock, EventClock
 from progresshub.errors import (
-    DuplicateTask,
     HubError,
     NotCancellable,
     NotDeletable,
     NotReportable,
     NotRetryable,
-    StorageFull,
-    UnknownKind,
     UnknownTask,
 )
 from progresshub.files import Files
 from progresshub.kinds import Kind, Outcome, kept_steps
-from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, Spec, State, Task
+from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, State, Task
 from progresshub.protocol import Report
 from progresshub.registry.answers import Answers
 from progresshub.registry.journal import Journal
 from progresshub.registry.queues import Queue, Queues
 from progresshub.registry.recorder import Recorder, Verdict
 from progresshub.registry.shelf import Registry
-from progresshub.registry.submission import IdempotencyKey, Submission, again, spec_of
+from progresshub.registry.submission import IdempotencyKey, Prepared, Submission, again, prepare, refuse_doubles
 from progresshub.states import after
 from progresshub.storage.persistence import ENTRIES, Accepted, Answer, Filter, Page, Store
 
@@ -190,13 +188,22 @@ class Hub:
         task = await self._current(task_id)
         if task.state is not State.RUNNING or not self._kind(task).external:
             raise NotReportable(task_id=task_id, state=task.state, kind=task.spec.kind)
-        if (news := pace.without_verdict(report)) != Report():
-            self.progressed(task_id, pace.with_total(news, task.spec.payload))
-        if report.step is None and report.status in ("done", "failed"):
+        self._hear(task, report)
+        if (verdict := pace.verdict(report)) is not None:
             failure = Failure(type=report.error_type or "reported", message=report.error or "reported as failed")
-            self.finish(task_id, Outcome(status=report.status, result=report.result, failure=failure), retry_at_ms=None)
+            self.finish(task_id, Outcome(status=verdict, result=report.result, failure=failure), retry_at_ms=None)
             await self.journal.committed()
         return self._tasks.get(task_id) or task
+
+    def report_news(self, task_id: str, report: Report) -> Task | None:
+        """The same for a report that needs no wait: of a task that is running, and not the last. None of any other."""
+        task = self._tasks.get(task_id)
+        if task is None or self.find(task_id) is None or task_id in self._leaving or pace.verdict(report) is not None:
+            return None
+        if task.state is not State.RUNNING or not self._kind(task).external:
+            return None
+        self._hear(task, report)
+        return self._tasks.get(task_id)
 
     async def change_queue(self, queue: Queue) -> None:
         self.journal.setting(*self.queues.change(queue))
@@ -302,6 +309,10 @@ class Hub:
             self._leaving.discard(event.task.id)
         self.bus.publish(event)
 
+    def _hear(self, task: Task, report: Report) -> None:
+        if (news := pace.without_verdict(report)) != Report():
+            self.progressed(task.id, pace.with_total(news, task.spec.payload))
+
     def _move(self, task_id: str, kind: EventType, **changes: Any) -> Task:
         return self._record(kind, replace(self._known(task_id), **changes))
 
@@ -316,36 +327,24 @@ class Hub:
     ) -> tuple[Accepted, ...]:
         if self.journal.trouble is not None:
             raise self.journal.trouble
-        accepted = tuple(self._accept(*prepared) for prepared in self._prepared(submissions))
+        accepted = tuple(self._accept(prepared) for prepared in self._prepared(submissions))
         if idempotency is not None:
             expires_ms = self.clock.now_ms() + ANSWER_KEPT_MS
             self.journal.answer(Answer(idempotency.key, idempotency.digest, accepted, expires_ms))
         await self.journal.committed()
         return accepted
 
-    def _prepared(self, submissions: Sequence[Submission]) -> list[tuple[Spec, Submission, int | None]]:
-        """The specs of all that is asked, checked, before any of it is taken."""
-        now_ms, free_bytes = self.clock.now_ms(), self.files.free_bytes()
-        prepared: list[tuple[Spec, Submission, int | None]] = []
-        held: dict[str, str] = {}
-        for n, asked in enumerate(submissions, 1):
-            kind = self.kinds.get(asked.kind)
-            if kind is None:
-                raise UnknownKind(kind=asked.kind)
-            if free_bytes < kind.min_free_bytes:
-                raise StorageFull
-            spec = spec_of(asked, kind, kind.check(asked.payload), seq=self.last_seq + n, now_ms=now_ms)
-            if spec.unique_key:
-                holder = held.get(spec.unique_key) or self._tasks.holder(spec.unique_key, now_ms)
-                if holder is not None:
-                    raise DuplicateTask(task_id=holder)
-                held[spec.unique_key] = spec.id
-            later = asked.due_ms is not None and asked.due_ms > now_ms
-            prepared.append((spec, asked, asked.due_ms if later else None))
+    def _prepared(self, submissions: Sequence[Submission]) -> list[Prepared]:
+        """All that is asked, checked, before any of it is taken."""
+        now_ms, room_bytes = self.clock.now_ms(), self.files.free_bytes()
+        seqs = count(self.last_seq + 1)
+        prepared = [prepare(one, self.kinds, next(seqs), now_ms, room_bytes) for one in submissions]
+        refuse_doubles(prepared, lambda key: self._tasks.holder(key, now_ms))
         self.queues.check(asked.queue for asked in submissions)
         return prepared
 
-    def _accept(self, spec: Spec, asked: Submission, due_ms: int | None) -> Accepted:
+    def _accept(self, prepared: Prepared) -> Accepted:
+        spec, asked, due_ms = prepared
         self.last_seq = max(self.last_seq, spec.seq)
         self.queues.use(spec.queue)
         self.files.settle(spec.id, staged=asked.staged, retry_of=spec.retry_of)

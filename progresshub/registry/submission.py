@@ -5,15 +5,16 @@ Pure: whether the task may be taken is the hub's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import msgspec
 import orjson
 
+from progresshub.errors import DuplicateTask, StorageFull, UnknownKind
 from progresshub.kinds import Kind
 from progresshub.model import Spec, Step
 from progresshub.protocol import NAME_CHARS, clean_text
@@ -48,6 +49,37 @@ class IdempotencyKey(msgspec.Struct, frozen=True):
 
     key: str
     digest: bytes
+
+
+class Prepared(NamedTuple):
+    """A submission that may be taken; `due_ms` is set where it has to wait for its time."""
+
+    spec: Spec
+    asked: Submission
+    due_ms: int | None
+
+
+def prepare(asked: Submission, kinds: Mapping[str, Kind], seq: int, now_ms: int, room_bytes: int) -> Prepared:
+    """Check what can be checked of one submission alone."""
+    kind = kinds.get(asked.kind)
+    if kind is None:
+        raise UnknownKind(kind=asked.kind)
+    if room_bytes < kind.min_free_bytes:
+        raise StorageFull
+    spec = spec_of(asked, kind, kind.check(asked.payload), seq=seq, now_ms=now_ms)
+    later = asked.due_ms is not None and asked.due_ms > now_ms
+    return Prepared(spec, asked, asked.due_ms if later else None)
+
+
+def refuse_doubles(prepared: Iterable[Prepared], holder: Callable[[str], str | None]) -> None:
+    """DuplicateTask where one asks for the same as an earlier one, or as the task that `holder` knows by its key."""
+    held: dict[str, str] = {}
+    for spec, _, _ in prepared:
+        if not spec.unique_key:
+            continue
+        if (known := held.get(spec.unique_key) or holder(spec.unique_key)) is not None:
+            raise DuplicateTask(task_id=known)
+        held[spec.unique_key] = spec.id
 
 
 def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int, now_ms: int) -> Spec:

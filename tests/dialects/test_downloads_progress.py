@@ -311,7 +311,7 @@ async def told_of_bandwidth(hub: Hub, traffic: Traffic, minutes: int) -> Any:
     app = web.Application()
     app[TRAFFIC] = traffic
     request = make_mocked_request("GET", "/", app=app)
-    call: Call[WindowQuery, None] = Call(hub, Config(), request, WindowQuery(minutes), None, frozenset())
+    call: Call[WindowQuery, None] = Call(hub, Config(), request, WindowQuery(minutes), None, frozenset(), {})
     answer: Any = (await bandwidth(call)).body
     return orjson.loads(answer)
 

@@ -104,7 +104,7 @@ async def test_a_path_that_is_not_there_is_guarded_too(tmp_path):
 
 
 async def test_what_is_asked_often_is_looked_for_first(tmp_path):
-    often = {route.path for dialect in (*DIALECTS, HOUSE) for route in dialect.routes if route.often}
+    often = {route.path for dialect in (*DIALECTS, HOUSE) for route in dialect.routes if route.prompt is not None}
 
     async with served(tmp_path) as site:
         first = [path for _, path, _ in walk(site.app)][: len(often)]

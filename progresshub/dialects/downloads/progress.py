@@ -126,6 +126,12 @@ async def summary(call: Call[None, None]) -> web.Response:
     return reply(words.summary(await call.hub.get(call.path("task_id"))))
 
 
+def summary_known(call: Call[None, None]) -> words.Summary | None:
+    """The same of a task in memory, while progress is tracked."""
+    task = call.hub.find(call.path("task_id")) if call.config.features.progress_tracking else None
+    return None if task is None else words.summary(task)
+
+
 async def events(call: Call[EventsQuery, None]) -> web.Response:
     task = await call.hub.get(call.path("task_id"))
     most = min(MOST_EVENTS, call.query.limit)
@@ -231,7 +237,13 @@ def _route(path: str, handler: Callable[[Any], Awaitable[web.Response]], summary
 
 ROUTES = (
     _route(TASK, detail, "All about a task's progress", answers={200: words.Detail}),
-    _route(f"{TASK}/summary", summary, "A task's progress in short", answers={200: words.Summary}, often=True),
+    _route(
+        f"{TASK}/summary",
+        summary,
+        "A task's progress in short",
+        answers={200: words.Summary},
+        prompt=summary_known,
+    ),
     _route(f"{TASK}/events", events, "What happened to a task", query=EventsQuery, answers={200: list[words.Happened]}),
     _route(f"{TASK}/speed", course, "A task's speed over time", query=PointsQuery, answers={200: Course}),
     _route(f"{TOP}/tasks", progresses, "The progress of many tasks", query=ListQuery, answers={200: Progresses}),

@@ -98,10 +98,23 @@ async def latest(call: Call[OfQueue, None]) -> web.Response:
     task = await task_of(call)
     if task.entry is None:
         raise NoProgress(task_id=task.id)
-    if task.progress is None and not task.final:  # a new attempt has begun and said nothing yet
-        task = await _last_recorded(call.hub, task)
+    return reply(_latest(task if _has_spoken(task) else await _last_recorded(call.hub, task)))
+
+
+def latest_known(call: Call[OfQueue, None]) -> Latest | None:
+    """The same of a task in memory that has something to tell."""
+    task = call.hub.find(call.path("id"))
+    return None if task is None or task.entry is None or not _has_spoken(task) else _latest(task)
+
+
+def _latest(task: Task) -> Latest:
     at = task.entry or FIRST
-    return reply(Latest(words.entry(task, at), task.final, str(at), words.status(task)))
+    return Latest(words.entry(task, at), task.final, str(at), words.status(task))
+
+
+def _has_spoken(task: Task) -> bool:
+    """Not so when a new attempt has begun and said nothing yet."""
+    return task.progress is not None or task.final
 
 
 async def _last_recorded(hub: Hub, task: Task) -> Task:
@@ -142,6 +155,12 @@ async def info(call: Call[OfQueue, None]) -> web.Response:
 async def report(call: Call[None, bytes]) -> web.Response:
     task = await call.hub.report(call.path("id"), _read(call.request.content_type, call.body))
     return reply(words.entry(task, task.entry or FIRST))
+
+
+def report_news(call: Call[None, bytes]) -> words.Entry | None:
+    """Take a report that only tells how far it is; nobody has to wait for such a one."""
+    task = call.hub.report_news(call.path("id"), _read(call.request.content_type, call.body))
+    return None if task is None else words.entry(task, task.entry or FIRST)
 
 
 def _read(content_type: str, body: bytes) -> Report:
@@ -317,7 +336,7 @@ ROUTES = (
         shared=True,
         query=OfQueue,
         answers={200: Latest},
-        often=True,
+        prompt=latest_known,
     ),
     Route(
         method="POST",
@@ -329,7 +348,7 @@ ROUTES = (
         raw=True,
         takes=(JSON, TEXT, FORM),
         answers={200: words.Entry},
-        often=True,
+        prompt=report_news,
     ),
     Route(
         method="GET",
