@@ -43,7 +43,9 @@ class Encoding(NamedTuple):
 class Sink(Protocol):
     """A watcher's end of the line. None of these may wait or raise."""
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes) -> int:
+        """Take bytes to send; returns the backlog there is then."""
+
     def backlog(self) -> int:
         """Bytes accepted and not yet sent."""
 
@@ -62,6 +64,9 @@ class _Flow(Enum):
     LIVE = auto()
     STALLED = auto()
     CLOSED = auto()
+
+
+_HELD, _LIVE, _STALLED, _CLOSED = _Flow  # a member of an enumeration is slow to look up, for each of thousands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,24 +88,16 @@ class _Frame(NamedTuple):
 class Subscription:
     """One watcher's place on the bus."""
 
-    __slots__ = ("_bus", "_channels", "_flow", "_missed", "encoding", "sink", "stalled_at_s")
+    __slots__ = ("_bus", "_channels", "_missed", "encoding", "flow", "sink", "stalled_at_s")
 
     def __init__(self, bus: Bus, channels: tuple[_Channel, ...], encoding: Encoding, sink: Sink) -> None:
         self._bus = bus
         self._channels = channels
-        self._flow = _Flow.HELD
+        self.flow = _HELD
         self._missed: dict[object, _Frame] = {}
         self.encoding = encoding
         self.sink = sink
         self.stalled_at_s = 0.0
-
-    @property
-    def closed(self) -> bool:
-        return self._flow is _Flow.CLOSED
-
-    @property
-    def keeps_up(self) -> bool:
-        return self._flow is _Flow.LIVE
 
     def release(self, fresh: Callable[[Event], bool] = lambda event: True, told: EventId = FIRST) -> None:
         """Go live: of what came since the join, what is still `fresh` to this watcher is written now.
@@ -108,25 +105,23 @@ class Subscription:
         It has been told everything up to `told`, so nothing sends it back behind that. What is still on
         its way is brought first, for it may be something that is known already.
         """
-        if self._flow is _Flow.HELD:
+        if self.flow is _HELD:
             for channel in self._channels:
                 self._bus.bring(channel.topic)
-        if self._flow is _Flow.HELD:
+        if self.flow is _HELD:
             self._missed = {key: self._beyond(told, one) for key, one in self._missed.items() if fresh(one.event)}
             self._catch_up()
 
     def close(self) -> None:
         """Leave the bus; safe to call at any time and more than once."""
-        self._flow = _Flow.CLOSED
+        self.flow = _CLOSED
         self._missed.clear()
         self._bus.drop(self, self._channels)
 
     def deliver(self, data: bytes, ended: Iterable[Event]) -> None:
         """Write what was encoded for all, and see whether that was the last of it."""
-        if data:
-            self.sink.write(data)
-        if self.sink.backlog() > self._bus.limits.high_water_bytes:
-            self._flow = _Flow.STALLED
+        if data and self.sink.write(data) > self._bus.limits.high_water_bytes:
+            self.flow = _STALLED
             self._bus.stalled(self)
         for event in ended:
             if self.sink.ended(event):
@@ -140,7 +135,7 @@ class Subscription:
         Somebody who is slow gets of progress only the newest of a task, and of the rest all; somebody
         whose past is being told gets every event while there is room for it.
         """
-        whole = self._flow is _Flow.HELD
+        whole = self.flow is _HELD
         self._keep(frames, whole=whole)
         if whole and len(self._missed) > self._bus.limits.owed_events:
             all_frames, self._missed = self._missed.values(), {}
@@ -158,13 +153,13 @@ class Subscription:
 
     def check(self, now_s: float) -> bool:
         """Whether a stalled watcher needs no more looking after."""
-        if self._flow is not _Flow.STALLED:
+        if self.flow is not _STALLED:
             return True
         if self.sink.backlog() == 0:
             self._catch_up()
         elif now_s - self.stalled_at_s > self._bus.limits.stalled_deadline_s:
             self.cut()
-        return self._flow is not _Flow.STALLED
+        return self.flow is not _STALLED
 
     def cut(self) -> None:
         self._bus.cut_off += 1
@@ -178,7 +173,7 @@ class Subscription:
         return _Frame(event, self.encoding.encode(event))
 
     def _catch_up(self) -> None:
-        self._flow = _Flow.LIVE
+        self.flow = _LIVE
         frames, self._missed = self._missed.values(), {}
         data = b"".join(frame.data for frame in frames)
         ended = [frame.event for frame in frames if is_last(frame.event)]
@@ -202,9 +197,9 @@ class _Channel:
         wrapped = self.encoding.wrap(data) if data else b""
         ended = [event for event in events if is_last(event)]
         for subscription in tuple(self.subscriptions):
-            if subscription.keeps_up:
+            if subscription.flow is _LIVE:
                 subscription.deliver(wrapped, ended)
-            elif not subscription.closed:
+            elif subscription.flow is not _CLOSED:
                 subscription.owe(frame for frame in frames if frame.data or is_last(frame.event))
 
 
@@ -296,7 +291,7 @@ class Bus:
             if timer is not None:
                 timer.cancel()
         for subscription in tuple(self._subscriptions):
-            if subscription.keeps_up:
+            if subscription.flow is _LIVE:
                 subscription.sink.write(subscription.encoding.goodbye)
             subscription.close()
             subscription.sink.finish()
@@ -358,7 +353,7 @@ class Bus:
         """A heartbeat to a slice of the watchers, so that thousands of them make no spike."""
         for subscription in self._next_slice():
             self._subscriptions[subscription] = self._subscriptions.pop(subscription)
-            if subscription.keeps_up:
+            if subscription.flow is _LIVE:
                 subscription.deliver(subscription.encoding.beat, ())
         self._beat = None
         if self._subscriptions:

@@ -79,8 +79,9 @@ class Sink:
         self.ends: list[Event] = []
         self.lasts = True
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes) -> int:
         self.data += data
+        return self.held_bytes
 
     def backlog(self) -> int:
         return self.held_bytes

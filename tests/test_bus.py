@@ -85,9 +85,9 @@ async def test_events_of_one_pass_go_out_together_and_in_order(bus: Bus) -> None
 class DearSink(Sink):
     """Writing to it takes a while, as it does to thousands."""
 
-    def write(self, data: bytes) -> None:
-        super().write(data)
+    def write(self, data: bytes) -> int:
         time.sleep(0.02)
+        return super().write(data)
 
 
 async def test_after_a_dear_flush_of_many_events_the_next_ones_are_gathered_for_a_while(bus: Bus) -> None:

@@ -35,7 +35,8 @@ class _End:
     def __init__(self) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def write(self, data: bytes) -> None: ...
+    def write(self, data: bytes) -> int:
+        return 0
 
     def backlog(self) -> int:
         return 0
