@@ -1,4 +1,4 @@
-"""A connection's protocol: aiohttp's own, which answers at once what is asked again and again.
+"""A connection's protocol: aiohttp's own, which answers at once what is asked again and again, and lets streams go.
 
 A request for a prompt route is answered in the pass of the loop that brought it: nothing is scheduled, and head and
 body go out in one write. Whatever is not whole and plain, or would have to wait, goes aiohttp's way as if this were
@@ -18,22 +18,38 @@ from aiohttp import StreamReader, web
 from aiohttp.helpers import rfc822_formatted_time
 from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, RawRequestMessage, StreamWriter
 
+from progresshub.edge.apart import Apart, Opened
 from progresshub.edge.app import Answer, Site
 from progresshub.edge.routes import Route
 
-_LEANED_ON = ("_buffer_paused", "_messages", "_next_keepalive_close_time", "_parser", "_task_handler", "_waiter")
-FITS = all(hasattr(web.RequestHandler, name) for name in _LEANED_ON)
+FITS = all(
+    hasattr(web.RequestHandler, name)
+    for name in (
+        "_buffer_paused", "_messages", "_next_keepalive_close_time", "_parser", "_task_handler", "_upgraded", "_waiter",
+        "finish_response",
+    )
+)  # fmt: skip
 """Whether this aiohttp is made as we think; with another one everything goes its way."""
 
 _NAME = re.compile(r"\\{(\w+)\\}")
 
 
-class Shortcuts:
-    """The prompt routes, and the way from a parsed request to an answer's bytes."""
+class Reception:
+    """Who is connected, the prompt routes, and the way from a parsed request to an answer's bytes.
 
-    def __init__(self, site: Site) -> None:
+    The `settings` are those of aiohttp's handler.
+    """
+
+    def __init__(self, site: Site, inside: web.Server, settings: Mapping[str, Any]) -> None:
+        self.present: set[Front | Apart] = set()
         self._site = site
+        self._inside = inside
+        self._settings = settings
         self._routes = [(route.method, _pattern(path), route) for path, route in site.prompt_routes()]
+
+    def __call__(self) -> Front:
+        """What speaks to a new client."""
+        return Front(self, self._inside, **self._settings)
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | None:
         """The route of exactly this address; None where there is a query, or anything escaped."""
@@ -53,11 +69,41 @@ class Front(web.RequestHandler):
     A client that sends so many at once that aiohttp stops reading (`_buffer_paused`) is left to it.
     """
 
-    __slots__ = ("_shortcuts",)
+    __slots__ = ("_reception",)
 
-    def __init__(self, shortcuts: Shortcuts, manager: web.Server, **settings: Any) -> None:
+    def __init__(self, reception: Reception, manager: web.Server, **settings: Any) -> None:
         super().__init__(manager, loop=asyncio.get_running_loop(), **settings)
-        self._shortcuts = shortcuts
+        self._reception = reception
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._reception.present.add(self)
+
+    def connection_lost(self, failure: BaseException | None) -> None:
+        self._reception.present.discard(self)
+        super().connection_lost(failure)
+
+    def abort(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+    @property
+    def lets_go(self) -> bool:
+        """Whether a stream that is being answered may go on by itself: nothing has been asked behind it."""
+        return not (self._messages or self._upgraded or self._force_close or self.transport is None)
+
+    async def finish_response(
+        self, request: web.BaseRequest, response: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """The usual, or nothing where a stream goes on by itself: then to aiohttp its client has left."""
+        apart = response.apart if isinstance(response, Opened) else None
+        if apart is None or self.transport is None:
+            return await super().finish_response(request, response, start_time)
+        transport, self.transport, self._task_handler = self.transport, None, None
+        self.connection_lost(None)
+        again = self._reception if response.chunked and response.keep_alive else None
+        apart.take(transport, self._reception.present, again)
+        return response, True
 
     def data_received(self, data: bytes) -> None:
         waiter = self._waiter
@@ -80,14 +126,14 @@ class Front(web.RequestHandler):
             return False
         if not _is_plain(message) or not payload.is_eof() or transport.get_write_buffer_size():
             return False
-        found = self._shortcuts.find(message.method, message.path)
+        found = self._reception.find(message.method, message.path)
         if found is None:
             return False
         route, names = found
         writer = StreamWriter(self, self._loop)
         request = factory(message, payload, self, writer, self._task_handler)
         body = payload.read_nowait()
-        answer = self._shortcuts.answer(route, request, names, body) if isinstance(request, web.Request) else None
+        answer = self._reception.answer(route, request, names, body) if isinstance(request, web.Request) else None
         if answer is None:
             self._messages[0] = (message, self._again(body))
             return False

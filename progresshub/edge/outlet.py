@@ -21,10 +21,12 @@ NO_FILE = -1
 class Outlet:
     """A bus sink; whoever answers the request waits for `over`."""
 
+    __slots__ = ("_file", "_last", "_transport", "over", "settings")
+
     def __init__(self, settings: Streams) -> None:
         self.settings = settings
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._last: Callable[[Event], bool] = lambda event: True
+        self._last: Callable[[Event], bool] = _any
         self._transport: asyncio.Transport | None = None
         self._file = NO_FILE
 
@@ -77,3 +79,7 @@ class Outlet:
         if self._transport is not None:
             self._transport.abort()
         self.finish()
+
+
+def _any(event: Event) -> bool:
+    return True

@@ -7,7 +7,6 @@ import errno
 import logging
 import socket
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, Self
 
 from aiohttp import web
@@ -15,7 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from progresshub.edge.app import Site
 from progresshub.edge.door import Door
-from progresshub.edge.front import FITS, Front, Shortcuts
+from progresshub.edge.front import FITS, Reception
 from progresshub.settings import Config
 
 LINGER_S = 2.0
@@ -30,7 +29,7 @@ class Serving:
     def __init__(self, site: Site, app: web.Application, config: Config, door: Door) -> None:
         settings = config.server
         self._door = door
-        self._shortcuts = Shortcuts(site) if settings.shortcuts and FITS else None
+        self._site = site if settings.shortcuts and FITS else None
         self._stuck_ms = min(int(1000 * config.streams.stalled_deadline_s), LONGEST_STUCK_MS)
         self._connection: dict[str, Any] = {
             "access_log": None,
@@ -43,6 +42,7 @@ class Serving:
         grace_s = settings.shutdown_grace_s
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=grace_s, **self._connection)
         self._servers: list[asyncio.Server] = []
+        self._reception: Reception | None = None
         self._seldom = _Seldom()
 
     async def __aenter__(self) -> Self:
@@ -61,7 +61,11 @@ class Serving:
         inside = self._runner.server
         if inside is None:
             raise RuntimeError("the application is not set up")
-        self._door.guards(partial(self._connected, inside), lambda: len(inside.connections))
+        if self._site is None:
+            self._door.guards(inside, lambda: len(inside.connections))
+        else:
+            self._reception = reception = Reception(self._site, inside, self._connection)
+            self._door.guards(reception, lambda: len(reception.present))
         loop = asyncio.get_running_loop()
         for listening in sockets:
             if listening.family == socket.AF_UNIX:
@@ -82,12 +86,11 @@ class Serving:
         self.refuse_connections()
         await self._runner.cleanup()
 
-    def _connected(self, inside: web.Server) -> asyncio.BaseProtocol:
-        """What speaks to a new client."""
-        return inside() if self._shortcuts is None else Front(self._shortcuts, inside, **self._connection)
-
     def _drop_connections(self) -> None:
         """No grace for anybody: who asks for the end a second time does not want to wait."""
+        if self._reception is not None:
+            for connection in tuple(self._reception.present):
+                connection.abort()
         inside = self._runner.server
         for protocol in () if inside is None else inside.connections:
             if protocol.transport is not None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from random import uniform
 from typing import Any, ClassVar, NamedTuple
 
 from aiohttp import hdrs, web
 
-from progresshub.bus import Encoding
+from progresshub.bus import Encoding, Subscription
+from progresshub.edge.apart import Apart, Opened
+from progresshub.edge.front import Front
 from progresshub.edge.outlet import Outlet
 from progresshub.edge.routes import Call, Handler
 from progresshub.errors import TooMany, Unavailable
@@ -25,6 +27,7 @@ from progresshub.settings import Streams
 HEADERS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 RETRY_SPREAD = (0.75, 1.25)
 BEAT = b": still here\n\n"
+LAST_CHUNK = b"0\r\n\r\n"
 GOODBYE = b": the server is stopping\n\n"
 
 
@@ -73,14 +76,16 @@ def patient(handler: Handler) -> Handler:
 
 
 class Stream(Outlet):
-    """A watcher's connection over SSE, and the request handler that waits beside it."""
+    """A watcher's connection over SSE, and the request handler that waits beside it, where it can't go on alone."""
 
+    __slots__ = ("_request", "_response", "_subscription")
     headers: ClassVar[Mapping[str, str]] = HEADERS
 
     def __init__(self, request: web.Request, settings: Streams) -> None:
         super().__init__(settings)
         self._request = request
-        self._response = web.StreamResponse(headers=self.headers)
+        self._response = Opened(headers=self.headers)
+        self._subscription: Subscription | None = None
 
     @property
     def chunked(self) -> bool:
@@ -115,9 +120,31 @@ class Stream(Outlet):
         except (TimeoutError, ConnectionError):
             self.cut()
 
+    @contextlib.contextmanager
+    def fed_by(self, subscription: Subscription) -> Iterator[None]:
+        """It ends with the block, or later, where the connection goes on without one."""
+        self._subscription = subscription
+        try:
+            yield
+        finally:
+            if self._subscription is not None:
+                subscription.close()
+
     async def wait(self) -> web.StreamResponse:
-        """Until it is over; the subscription writes meanwhile."""
+        """Until it is over; the subscription writes meanwhile. One that can go on by itself is not waited for."""
+        protocol, response = self._request.protocol, self._response
+        if self._subscription is not None and not self.over.done() and isinstance(protocol, Front) and protocol.lets_go:
+            self._part(Apart(self._subscription.close))
+            return response
         await self.over
         with contextlib.suppress(ConnectionError):
-            await self._response.write_eof()
-        return self._response
+            await response.write_eof()
+        return response
+
+    def _part(self, apart: Apart) -> None:
+        """From now on it is somewhere to write to and no more, so what belongs to the request is let go of."""
+        last = LAST_CHUNK if self.chunked else b""
+        self.over.add_done_callback(lambda over: apart.end(last))
+        self._response.apart = apart
+        self._subscription = None
+        del self._request, self._response

@@ -53,7 +53,7 @@ async def feed(call: Call[FeedQuery, None]) -> web.StreamResponse:
     connection = sse.Stream(call.request, call.config.streams)
     connection.until(lambda event: False)
     subscription = hub.bus.watch_all(_everything, _encoding(chunked=connection.chunked), connection)
-    try:
+    with connection.fed_by(subscription):
         await connection.open()
         now = hub.events.last
         await hub.kept()
@@ -69,8 +69,6 @@ async def feed(call: Call[FeedQuery, None]) -> web.StreamResponse:
         await connection.send(b"id: %b\n%b" % (str(now).encode(), _frame("hello", hello)))
         subscription.release(told=now)
         return await connection.wait()
-    finally:
-        subscription.close()
 
 
 def _everything(task: Task) -> bool:

@@ -179,7 +179,7 @@ async def stream(call: Call[StreamQuery, None]) -> web.StreamResponse:
     connection = sse.Stream(call.request, call.config.streams)
     live = sse.encoding(words.frames, chunked=connection.chunked)
     subscription = call.hub.bus.watch([call.path("id")], live, connection)
-    try:
+    with connection.fed_by(subscription):
         task = await task_of(call)
         if task.final and seen is not None and seen >= (task.entry or FIRST):
             return web.Response(status=204)
@@ -187,8 +187,6 @@ async def stream(call: Call[StreamQuery, None]) -> web.StreamResponse:
         after = await _tell_past(call.hub, task, start, past, connection)
         subscription.release(lambda event: event.id > after)
         return await connection.wait()
-    finally:
-        subscription.close()
 
 
 async def _tell_past(hub: Hub, task: Task, start: EventId | None, past: sse.Frames, connection: sse.Stream) -> EventId:
@@ -238,7 +236,7 @@ async def multi_stream(call: Call[MultiQuery, None]) -> web.StreamResponse:
 
     connection.until(is_last_of_all)
     subscription = call.hub.bus.watch(ids, live, connection)
-    try:
+    with connection.fed_by(subscription):
         tasks = [await call.hub.get(task_id) for task_id in ids]
         told = {task.id: task.entry or FIRST for task in tasks}
         left.difference_update(task.id for task in tasks if task.final)
@@ -252,8 +250,6 @@ async def multi_stream(call: Call[MultiQuery, None]) -> web.StreamResponse:
             connection.finish()
         subscription.release(lambda event: event.id > told[event.task.id])
         return await connection.wait()
-    finally:
-        subscription.close()
 
 
 async def _tell_latest(tasks: list[Task], seen: EventId, connection: sse.Stream) -> None:
@@ -279,13 +275,11 @@ async def all_stream(call: Call[AllQuery, None]) -> web.StreamResponse:
     connection.until(lambda event: False)
     live = sse.encoding(words.all_frames, chunked=connection.chunked)
     subscription = call.hub.bus.watch_all(takes, live, connection)
-    try:
+    with connection.fed_by(subscription):
         await connection.open()
         after = FIRST if seen is None else await _tell_missed(call.hub, seen, takes, connection)
         subscription.release(lambda event: event.id > after, told=after)
         return await connection.wait()
-    finally:
-        subscription.close()
 
 
 @dataclass(frozen=True, slots=True)

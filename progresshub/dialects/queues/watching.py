@@ -27,7 +27,7 @@ async def events_stream(call: Call[WatchQuery, None]) -> web.StreamResponse:
     connection = sse.Stream(call.request, call.config.streams)
     live = sse.encoding(words.all_frames, chunked=connection.chunked)
     subscription = call.hub.bus.watch([call.path("id")], live, connection)
-    try:
+    with connection.fed_by(subscription):
         task = await task_of(call)
         if task.final and seen is not None and seen >= task.changed:
             return web.Response(status=204)
@@ -37,8 +37,6 @@ async def events_stream(call: Call[WatchQuery, None]) -> web.StreamResponse:
             connection.finish()
         subscription.release(lambda event: event.id > task.changed)
         return await connection.wait()
-    finally:
-        subscription.close()
 
 
 def _now(task: Task) -> sse.Frame:
