@@ -33,6 +33,7 @@ from progresshub.kinds import Kind, Outcome, kept_steps
 from progresshub.model import FIRST, Event, EventId, EventType, Failure, Progress, State, Task
 from progresshub.protocol import Report
 from progresshub.registry.answers import Answers
+from progresshub.registry.ids import ids
 from progresshub.registry.journal import Journal
 from progresshub.registry.queues import Queue, Queues
 from progresshub.registry.recorder import Recorder, Verdict
@@ -80,6 +81,7 @@ class Hub:
         self._retention_ms = retention_ms
         self._recorder = Recorder(max_entries)
         self.last_seq = 0
+        self._ids = ids()
         self._answers = Answers(store, clock)
         self._leaving: set[str] = set()
         self._listeners: list[Callable[[Event], None]] = []
@@ -337,8 +339,8 @@ class Hub:
     def _prepared(self, submissions: Sequence[Submission]) -> list[Prepared]:
         """All that is asked, checked, before any of it is taken."""
         now_ms, room_bytes = self.clock.now_ms(), self.files.free_bytes()
-        seqs = count(self.last_seq + 1)
-        prepared = [prepare(one, self.kinds, next(seqs), now_ms, room_bytes) for one in submissions]
+        names = zip(self._ids, count(self.last_seq + 1))
+        prepared = [prepare(one, self.kinds, next(names), now_ms, room_bytes) for one in submissions]
         refuse_doubles(prepared, lambda key: self._tasks.holder(key, now_ms))
         self.queues.check(asked.queue for asked in submissions)
         return prepared

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 import msgspec
 import orjson
@@ -59,14 +58,16 @@ class Prepared(NamedTuple):
     due_ms: int | None
 
 
-def prepare(asked: Submission, kinds: Mapping[str, Kind], seq: int, now_ms: int, room_bytes: int) -> Prepared:
-    """Check what can be checked of one submission alone."""
+def prepare(
+    asked: Submission, kinds: Mapping[str, Kind], named: tuple[str, int], now_ms: int, room_bytes: int
+) -> Prepared:
+    """Check what can be checked of one submission alone; its task is to be `named` by that id and number."""
     kind = kinds.get(asked.kind)
     if kind is None:
         raise UnknownKind(kind=asked.kind)
     if room_bytes < kind.min_free_bytes:
         raise StorageFull
-    spec = spec_of(asked, kind, kind.check(asked.payload), seq=seq, now_ms=now_ms)
+    spec = spec_of(asked, kind, kind.check(asked.payload), named, now_ms)
     later = asked.due_ms is not None and asked.due_ms > now_ms
     return Prepared(spec, asked, asked.due_ms if later else None)
 
@@ -82,15 +83,15 @@ def refuse_doubles(prepared: Iterable[Prepared], holder: Callable[[str], str | N
         held[spec.unique_key] = spec.id
 
 
-def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], *, seq: int, now_ms: int) -> Spec:
+def spec_of(asked: Submission, kind: Kind, payload: dict[str, Any], named: tuple[str, int], now_ms: int) -> Spec:
     """The spec of a new task; `payload` is the asked one as the kind checked it."""
     timeout_ms = asked.timeout_ms
     if timeout_ms is None:
         timeout_ms = kind.timeout_ms if kind.timeout_of is None else kind.timeout_of(payload)
     unique = asked.unique_ms is not None and asked.unique_ms > 0
     return Spec(
-        id=str(uuid4()),
-        seq=seq,
+        id=named[0],
+        seq=named[1],
         kind=kind.name,
         payload=payload,
         origin=asked.origin,
