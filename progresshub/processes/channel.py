@@ -24,6 +24,7 @@ class Channel:
         self._loop = asyncio.get_running_loop()
         self._resting: asyncio.TimerHandle | None = None
         self._unsent = b""
+        self._writing = False
         os.set_blocking(fd, False)
         self._loop.add_reader(fd, self._readable)
 
@@ -66,7 +67,7 @@ class Channel:
         if self._resting is not None:
             self._resting.cancel()
         self._loop.remove_reader(self._fd)
-        if self._unsent:
+        if self._writing:
             self._loop.remove_writer(self._fd)
         os.close(self._fd)
 
@@ -80,8 +81,9 @@ class Channel:
         self._unsent = self._unsent[sent:]
         if self._unsent:
             self._loop.add_writer(self._fd, self._write)
-        else:
+        elif self._writing:
             self._loop.remove_writer(self._fd)
+        self._writing = bool(self._unsent)
 
     def _readable(self) -> None:
         self._read()

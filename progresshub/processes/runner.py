@@ -23,7 +23,7 @@ from progresshub.processes import proc, program
 from progresshub.processes.attempt import CANCELLED, Attempt, CalledOff
 from progresshub.processes.channel import Channel
 from progresshub.processes.child import Child
-from progresshub.processes.directory import made, remove_if_empty
+from progresshub.processes.directory import Removals, made
 from progresshub.processes.family import Family
 from progresshub.processes.forks import REPORT_BYTES, Setup, Worker
 from progresshub.processes.guard import Guard
@@ -60,6 +60,7 @@ class Runner:
         self._family = Family(self._mark, self._settle)
         self._passed_on = program.environment(settings, os.environ)
         self._own = {"PROGRESSHUB_SERVER": self._mark, **({"PROGRESSHUB_URL": url} if url else {})}
+        self._removals = Removals()
         self._guard: Guard | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -131,11 +132,13 @@ class Runner:
             self._guard.close()
             self._guard = None
         await self._family.close()
+        await self._removals.close()
         self._short.close()
 
     async def _run_program(self, launch: Spawn, job: Job) -> Outcome:
         new = False
         with Attempt(job, self._settings, launch.reader and launch.reader()) as attempt:
+            await self._removals.over(job.directory)
             try:
                 new = launch.cwd is None and made(job.directory)
                 child, output, reports = self._start_program(launch, job)
@@ -143,7 +146,7 @@ class Runner:
                 return program.refused(launch.argv, error)
             await self._follow(attempt, child, output, reports)
         if new:
-            remove_if_empty(job.directory)
+            self._removals.begin(job.directory)
         return attempt.called_off() or of_program(attempt.verdict, child.exit_code or 0)
 
     def _start_program(self, launch: Spawn, job: Job) -> tuple[Child, Channel, Channel]:
