@@ -192,3 +192,21 @@ def test_a_character_is_shown_in_a_font_that_has_it():
 
     assert fonts.has(face, "ش")
     assert not fonts.has(FONTS.primary("regular"), fonts.NOWHERE)
+
+
+@pytest.fixture
+def emoji():
+    """The face of emoji."""
+    if not (found := fonts._emoji()):
+        pytest.skip("NO EMOJI FONT IS INSTALLED: nothing tells emoji from letters. Install fonts-noto-color-emoji.")
+    return found
+
+
+@pytest.mark.parametrize("sign", ["🍵", "☕", "⚡", "✅", "❤\ufe0f", "1\ufe0f\u20e3", "☝🏽", "👩🏽\u200d🌾", "🇯🇵"])
+def test_emoji_are_pictures_and_each_is_one(sign, emoji):
+    assert [(run.text, run.face) for run in text.runs(f"a{sign}b", STYLE)][1:-1] == [(sign, emoji)]
+
+
+@pytest.mark.parametrize("sign", ["1", "❤", "☎", "☕\ufe0e", "→", "a\ufe0f"])
+def test_what_only_looks_like_one_is_a_letter(sign, emoji):
+    assert [run for run in text.runs(sign, STYLE) if run.face == emoji] == []
