@@ -103,6 +103,21 @@ def test_many_pictures_share_the_height():
     assert all(above.y + above.height < below.y for above, below in pairwise(shown) if isinstance(above, Shown))
 
 
+def test_an_empty_line_of_code_is_a_line():
+    ((panel, *lines),) = set_slide(Code("one\n\nthree")).elements
+    views = list(Painter(THEMES["light"], FONTS, 480).views(set_slide(Code("one\n\nthree"))))
+
+    assert isinstance(panel, Box)
+    assert [line.text for line in lines if isinstance(line, Words)] == ["one", "", "three"]
+    assert len(views) == 2
+
+
+def test_a_cell_too_narrow_for_anything_is_empty():
+    ((*marks,),) = set_slide(Table((("i", "x" * 900, *["x" * 300] * 6),))).elements
+
+    assert "" in [mark.text for mark in marks if isinstance(mark, Words)]
+
+
 def test_two_pictures_alone_stand_side_by_side():
     ((left,), (right,)) = set_slide(Picture("a.png", ""), Picture("a.png", "")).elements
 
