@@ -138,7 +138,8 @@ class _Film:
             self._bar.say(slide / len(lines), "generating_audio", f"🎤 Generating audio for {of}...")
             for number, line in enumerate(said):
                 path = self._workshop / f"{slide}-{number}.wav"
-                voice.say(line.text, path)
+                spoken = languages.of_text(line.text, language)
+                (voice if spoken is language else voice.of(spoken)).say(line.text, path)
                 clips[slide, number] = sound.clip(path)
                 self._bar.say((slide + (number + 1) / len(said)) / len(lines))
             durations_s = [clips[slide, number].duration_s for number in range(len(said))]
