@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -201,17 +202,20 @@ async def test_a_browser_follows_the_stream_and_plays_the_video(premiere: Premie
 
 async def test_a_topic_alone_is_written_by_a_model_and_told_as_it_is_written(tmp_path: Path) -> None:
     need_tools()
-    with language_model(Reply(deck(2))) as model:
+    unended = threading.Event()
+    with language_model(Reply(deck(2), unended=unended)) as model:
         named = (f"video.llm_url={model.url}", "video.llm_model=small")
         async with process(tmp_path / "data", *FAST, *named) as server, speaking(server.url) as client:
             asked = {"topic": "Tea", "num_slides": 2, "language": "german"}
             async with client.stream("/api/progress/Tea") as stream:
                 posting = asyncio.create_task(client.post("/api/generate", asked))
+                while await said(stream) != ("generating_content", 19, "📝 Writing slide 2/2..."):
+                    assert not posting.done()
+                unended.set()
                 heard = await all_said(stream)
             made = await posting
 
     assert [slide["title"] for slide in made["content_data"]["slides"]] == ["Part 1", "Part 2"]
-    assert ("generating_content", 19, "📝 Writing slide 2/2...") in heard
     assert heard[-len(END) :] == END
     assert "german" in model.asked[0]["messages"][0]["content"]
 
