@@ -16,7 +16,7 @@ PIECE_CHARS = 12
 
 @dataclass
 class Reply:
-    """One answer. `held` keeps it back until the test lets it go; `raw` is sent in place of frames."""
+    """One answer. `held` keeps it back until the test lets it go, `unended` its end; `raw` is sent before frames."""
 
     text: str = ""
     status: int = 200
@@ -24,6 +24,7 @@ class Reply:
     endless: bool = False
     raw: bytes = b""
     held: threading.Event | None = None
+    unended: threading.Event | None = None
     location: str = ""
 
 
@@ -52,8 +53,9 @@ def language_model(*replies: Reply) -> Iterator[Model]:
         yield model
     finally:
         for reply in replies:
-            if reply.held is not None:
-                reply.held.set()
+            for event in (reply.held, reply.unended):
+                if event is not None:
+                    event.set()
         server.shutdown()
         thread.join(PATIENCE_S)
         server.server_close()
@@ -104,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._frame(reply.text[at : at + PIECE_CHARS])
         while reply.endless:
             self._frame("and so on ")
+        if reply.unended is not None:
+            reply.unended.wait(PATIENCE_S)
         self.wfile.write(b"data: [DONE]\n\n")
 
     def _frame(self, text: str) -> None:

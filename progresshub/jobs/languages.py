@@ -5,6 +5,8 @@ A language is found by its English name or by its code, in any case.
 
 from __future__ import annotations
 
+import unicodedata
+from collections import Counter
 from typing import NamedTuple
 
 RIGHT_TO_LEFT = frozenset({"ara", "fas", "heb", "urd"})
@@ -44,6 +46,45 @@ LANGUAGES = tuple(Language(*entry.split()) for line in _TABLE.split("\n") for en
 NAMES = tuple(language.name for language in LANGUAGES)
 
 _FOUND = {key: language for language in LANGUAGES for key in (language.name, language.code)}
+
+_SCRIPTS = {
+    script: codes.split()
+    for script, codes in {
+        "ARABIC": "ar fa ur",
+        "ARMENIAN": "hy",
+        "BENGALI": "bn",
+        "CJK": "zh cmn yue ja",
+        "CYRILLIC": "ru be bg kk mk sr uk uz",
+        "DEVANAGARI": "hi mr ne",
+        "ETHIOPIC": "am",
+        "GEORGIAN": "ka",
+        "GREEK": "el",
+        "GUJARATI": "gu",
+        "GURMUKHI": "pa",
+        "HANGUL": "ko",
+        "HEBREW": "he",
+        "HIRAGANA": "ja",
+        "KANNADA": "kn",
+        "KATAKANA": "ja",
+        "MALAYALAM": "ml",
+        "SINHALA": "si",
+        "TAMIL": "ta",
+        "TELUGU": "te",
+        "THAI": "th",
+    }.items()
+}
+"""Scripts, as Unicode's names of letters begin, and the codes of the languages written in them, the usual one first."""
+_KANA = ("HIRAGANA", "KATAKANA")
+
+
+def of_text(text: str, usual: Language) -> Language:
+    """The usual language, unless most of a text's letters are of a script that it is not written in."""
+    found = Counter(unicodedata.name(sign, "").partition(" ")[0] for sign in text if sign.isalpha())
+    if any(script in found for script in _KANA):
+        found["HIRAGANA"] += found.pop("CJK", 0)
+    script = max(found, key=lambda script: found[script], default="")
+    codes = _SCRIPTS.get(script)
+    return usual if codes is None or usual.code in codes else _FOUND[codes[0]]
 
 
 def find(asked: str) -> Language | None:

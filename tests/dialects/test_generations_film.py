@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import pytest_asyncio
 
 from tests.browser import launched, visiting
 from tests.dialects.studio import ASYNC, all_said, need_tools, said
+from tests.models import Reply, deck, language_model
 from tests.serving import Client, process
 from tests.serving import client as speaking
 from tests.wait import PATIENCE_S
@@ -155,12 +157,22 @@ async def test_the_video_is_what_the_script_says(premiere: Premiere, tmp_path: P
 
 
 async def test_a_browser_follows_the_stream_and_plays_the_video(premiere: Premiere) -> None:
-    follow = """name => new Promise((resolve) => {
-        const heard = [], source = new EventSource(`/api/progress/${name}`);
-        source.onmessage = (event) => {
-            heard.push(JSON.parse(event.data).status);
-            if (heard.at(-1) === "done") { source.close(); resolve(heard); }
+    follow = """asked => new Promise((resolve, reject) => {
+        const heard = [], source = new EventSource(`/api/progress/${asked.topic}`);
+        let answer = null;
+        source.onmessage = async (event) => {
+            const { status } = JSON.parse(event.data);
+            if (heard.at(-1) !== status) heard.push(status);
+            if (status === "waiting" && answer === null) {
+                const headers = { "Content-Type": "application/json" };
+                answer = fetch("/api/generate", { method: "POST", headers, body: JSON.stringify(asked) });
+            }
+            if (status === "done") {
+                source.close();
+                resolve([heard, await (await answer).json()]);
+            }
         };
+        source.onerror = () => reject(new Error(`the stream broke after ${heard}`));
     })"""
     play = """path => new Promise((resolve, reject) => {
         const film = document.createElement("video");
@@ -178,12 +190,56 @@ async def test_a_browser_follows_the_stream_and_plays_the_video(premiere: Premie
     })"""
     async with launched("--autoplay-policy=no-user-gesture-required") as browser, visiting(browser) as visitor:
         tab = await visitor.tab(premiere.client.url)
-        heard = await tab.evaluate(follow, ID)
-        duration_s, height, seekable_s = await tab.evaluate(play, premiere.answer["video_path"])
+        heard, answer = await tab.evaluate(follow, {"topic": "Browsing", "content": TEXT})
+        duration_s, height, seekable_s = await tab.evaluate(play, answer["video_path"])
 
-    assert heard == ["connected", "waiting", "completed", "done"]
-    assert duration_s == pytest.approx(premiere.answer["script_data"]["total_duration"], rel=0.05)
+    assert heard[:5] == ["connected", "waiting", "started", "generating_content", "generating_scripts"]
+    assert heard[-3:] == ["composing_video", "completed", "done"]
+    assert {"generating_audio", "combining_audio", "generating_media", "generating_animation"} < set(heard)
+    assert duration_s == pytest.approx(answer["script_data"]["total_duration"], rel=0.05)
     assert (height, seekable_s) == (480, duration_s)
+
+
+async def test_a_topic_alone_is_written_by_a_model_and_told_as_it_is_written(tmp_path: Path) -> None:
+    need_tools()
+    unended = threading.Event()
+    with language_model(Reply(deck(2), unended=unended)) as model:
+        named = (f"video.llm_url={model.url}", "video.llm_model=small")
+        async with process(tmp_path / "data", *FAST, *named) as server, speaking(server.url) as client:
+            asked = {"topic": "Tea", "num_slides": 2, "language": "german"}
+            async with client.stream("/api/progress/Tea") as stream:
+                posting = asyncio.create_task(client.post("/api/generate", asked))
+                while await said(stream) != ("generating_content", 19, "📝 Writing slide 2/2..."):
+                    assert not posting.done()
+                unended.set()
+                heard = await all_said(stream)
+            made = await posting
+
+    assert [slide["title"] for slide in made["content_data"]["slides"]] == ["Part 1", "Part 2"]
+    assert heard[-len(END) :] == END
+    assert "german" in model.asked[0]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"),
+    [
+        (Reply("no such model", status=404), "the language model's server answered 404: no such model"),
+        (Reply(deck(1)), "the language model's answer does not fit, asked twice: there are 1 slides, not 2"),
+    ],
+    ids=["failing", "lying"],
+)
+async def test_a_model_that_fails_or_lies_is_an_error_with_its_reason(reply: Reply, why: str, tmp_path: Path) -> None:
+    need_tools()
+    with language_model(reply) as model:
+        named = (f"video.llm_url={model.url}", "video.llm_model=small")
+        async with process(tmp_path / "data", *FAST, *named) as server, speaking(server.url) as client:
+            async with client.stream("/api/progress/Tea") as stream:
+                posting = asyncio.create_task(client.post("/api/generate", {"topic": "Tea", "num_slides": 2}, 500))
+                heard = await all_said(stream)
+            refused = await posting
+
+    assert refused == {"detail": f"Video generation failed: {why}."}
+    assert heard[-2:] == [("error", 0, f"❌ Error: {why}"), END[-1]]
 
 
 async def test_a_video_outlives_the_server_and_its_runs_take_turns(tmp_path: Path) -> None:

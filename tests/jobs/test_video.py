@@ -112,6 +112,31 @@ def test_a_language_is_found_by_name_and_by_code(asked, voice):
     assert found.voice == voice
 
 
+@pytest.mark.parametrize(
+    ("usual", "text", "spoken"),
+    [
+        ("english", "How tea is made", "english"),
+        ("english", "كيف يُصنع الشاي", "arabic"),
+        ("persian", "چای چگونه ساخته می‌شود", "persian"),
+        ("english", "Как делают чай", "russian"),
+        ("ukrainian", "Як роблять чай", "ukrainian"),
+        ("english", "绿茶的世界", "chinese"),
+        ("cantonese", "綠茶的世界", "cantonese"),
+        ("english", "緑茶は蒸して作られます", "japanese"),
+        ("chinese", "緑茶は蒸して作られます", "japanese"),
+        ("english", "한국의 녹차", "korean"),
+        ("arabic", "Tea-Master 3000", "arabic"),
+        ("english", "the word شاي is Arabic", "english"),
+        ("german", "90 °C … 🍵", "german"),
+    ],
+)
+def test_a_sentence_is_in_the_films_language_unless_its_script_says_another(usual, text, spoken):
+    language = languages.find(usual)
+
+    assert language is not None
+    assert languages.of_text(text, language).name == spoken
+
+
 def test_each_language_has_a_name_and_a_code_of_its_own():
     assert len(set(languages.NAMES)) == len({language.code for language in languages.LANGUAGES}) == len(languages.NAMES)
 

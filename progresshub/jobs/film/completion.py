@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class Model:
             except TimeoutError:
                 raise Unfit(f"the language model did not answer within {self._timeout_s:g} s", "llm_timeout") from None
             except (aiohttp.ClientError, OSError) as error:
-                last = _unreachable(f": {str(error) or type(error).__name__}")
+                last = _unreachable(f": {_system_said(error)}")
             except Unfit as error:
                 if not error.retry:
                     raise
@@ -149,6 +150,14 @@ def _refused(status: int, body: str) -> Unfit:
 
 def _told(text: str) -> str:
     return " ".join(str(text).split())[:TOLD_CHARS]
+
+
+def _system_said(error: Exception) -> str:
+    """What went wrong, and not the address, which is nobody's business but the settings'."""
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if not isinstance(cause, OSError) or isinstance(error, aiohttp.ClientSSLError) or cause.errno is None:
+        return type(error).__name__
+    return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)  # below zero: names that are unknown
 
 
 def _unreachable(why: str) -> Unfit:

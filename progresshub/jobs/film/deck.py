@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ROW_S, CODE_LINE_S, PICTURE_S = 1.2, 0.8, 2.0
+MOST_LOOK_S = 12.0
+
 
 @dataclass(frozen=True, slots=True)
 class Point:
@@ -72,3 +75,17 @@ class Deck:
 def words(element: Element) -> str:
     """What is read out of an element; nothing of what is only to be looked at."""
     return element.text if isinstance(element, Point | Paragraph | Quote) else ""
+
+
+def look_s(element: Element) -> float:
+    """How long somebody looks at what nobody reads out, in seconds."""
+    match element:
+        case Table(rows=rows):
+            wanted_s = ROW_S * len(rows)
+        case Code(text=text):
+            wanted_s = CODE_LINE_S * (text.count("\n") + 1)
+        case Picture():
+            wanted_s = PICTURE_S
+        case _:
+            wanted_s = 0.0
+    return min(MOST_LOOK_S, wanted_s)

@@ -6,6 +6,7 @@ fontconfig and without any font, Pillow's own serves, which has the letters of E
 
 from __future__ import annotations
 
+import re
 import subprocess
 from functools import cache, lru_cache
 from pathlib import Path
@@ -30,6 +31,14 @@ BLOCK = 128
 """Characters that a font has together: fontconfig, which is slow, is asked once for so many."""
 NOWHERE = "\U0010fffe"
 
+_PICTURES = re.compile(
+    r"[\u231a\u231b\u23e9-\u23ec\u23f0\u23f3\u25fd\u25fe\u2614\u2615\u2648-\u2653\u267f\u2693\u26a1\u26aa\u26ab"
+    r"\u26bd\u26be\u26c4\u26c5\u26ce\u26d4\u26ea\u26f2\u26f3\u26f5\u26fa\u26fd\u2705\u270a\u270b\u2728\u274c\u274e"
+    r"\u2753-\u2755\u2757\u2795-\u2797\u27b0\u27bf\u2b1b\u2b1c\u2b50\u2b55\U0001f004\U0001f0cf\U0001f18e"
+    r"\U0001f191-\U0001f19a\U0001f1e6-\U0001f6ff\U0001f7e0-\U0001f7eb\U0001f90c-\U0001f9ff\U0001fa70-\U0001faff]"
+)
+"""What is an emoji unless the text says otherwise: Unicode's property Emoji_Presentation."""
+
 _STYLES = {"regular": ":weight=80", "bold": ":weight=200", "mono": ":weight=80"}
 
 
@@ -47,7 +56,7 @@ class Fonts:
     def __init__(self, language: str, family: str = "") -> None:
         self._language = SCRIPTS.get(language, language)
         self._family = f"{family}," if family else ""
-        self._faces: dict[tuple[Weight, str], Face] = {}
+        self._faces: dict[tuple[Weight, str, bool], Face] = {}
         self.lacking: set[str] = set()
         self._asked: set[tuple[Weight, int]] = set()
 
@@ -55,20 +64,20 @@ class Fonts:
         families = self._family + SANS if weight != "mono" else MONO
         return _matched(f"{families}{_STYLES[weight]}") or _usual(weight)
 
-    def face(self, sign: str, weight: Weight) -> Face:
-        """The face to show a character with."""
-        key = (weight, sign)
+    def face(self, sign: str, weight: Weight, *, emoji: bool | None = None) -> Face:
+        """The face to show a character with; as an emoji if that is said, or else if it usually is one."""
+        key = (weight, sign, is_emoji(sign) if emoji is None else emoji)
         if key not in self._faces:
-            self._faces[key] = self._search(sign, weight)
+            self._faces[key] = self._search(*key)
         return self._faces[key]
 
-    def _search(self, sign: str, weight: Weight) -> Face:
+    def _search(self, weight: Weight, sign: str, emoji: bool) -> Face:
         primary = self.primary(weight)
-        if is_emoji(sign) and (found := _emoji()):
+        if emoji and (found := _emoji()) and has(found, sign):
             return found
         if has(primary, sign):
             return primary
-        for known in {face for (other, _), face in self._faces.items() if other == weight and not face.emoji}:
+        for known in {face for (other, *_), face in self._faces.items() if other == weight and not face.emoji}:
             if has(known, sign):
                 return known
         if (found := self._asked_for(sign, weight)) and has(found, sign):
@@ -95,7 +104,7 @@ def sized(face: Face, size: int) -> Font:
 @lru_cache(maxsize=16_384)
 def has(face: Face, sign: str) -> bool:
     """Whether the character looks different from one that no font has."""
-    if sign.isspace() or face.emoji:
+    if sign.isspace():
         return True
     font = sized(face, 24)
     shown, absent = font.getmask(sign), _absent(face)
@@ -103,7 +112,7 @@ def has(face: Face, sign: str) -> bool:
 
 
 def is_emoji(sign: str) -> bool:
-    return "\U0001f1e6" <= sign <= "\U0001faff"
+    return _PICTURES.match(sign) is not None
 
 
 @cache

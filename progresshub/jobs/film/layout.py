@@ -6,6 +6,7 @@ does not fit even when it is small is cut off with an ellipsis. Each element is 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
@@ -32,6 +33,11 @@ GAP, MOST_GAP = 18, 34
 MOST_STRETCH = 1.7
 """How much wider than it needs to be a table may become."""
 PICTURE_SHARE = 0.46
+MOST_COLUMNS = 4
+"""Of pictures that stand alone."""
+TEXT_TOP = 10
+"""So far below its frame's upper edge does a text seem to begin, and a picture beside it."""
+CODE_SIZE = 26
 
 Colour = Literal["ink", "title", "faint", "accent", "panel", "line", "paper"]
 
@@ -95,7 +101,7 @@ class Footer(NamedTuple):
 
 
 class Setter:
-    """Sets slides. Text is measured at a multiple of the size it is set in, which is more exact."""
+    """Sets slides. Text is measured at the next whole size, so that none is longer than it was said to be."""
 
     def __init__(self, fonts: Fonts, pictures: Mapping[str, Image.Image]) -> None:
         self._fonts = fonts
@@ -160,21 +166,18 @@ class Setter:
         return tuple(tuple(next(shown if isinstance(each, Picture) else placed)) for each in slide.elements)
 
     def _framed(self, pictures: Sequence[Picture], frame: Frame, *, alone: bool) -> list[list[Mark]]:
-        """Pictures one above the other, at the far side or in the middle."""
+        """Pictures alone in as many columns as show them largest, or one above the other at the far side of text."""
         if not pictures:
             return []
-        width = frame.width if alone else frame.width * PICTURE_SHARE
-        gap = min(16, frame.height / len(pictures) / 4)
-        height = (frame.height - gap * (len(pictures) - 1)) / len(pictures)
-        x = frame.x + frame.width - width
-        marks = []
-        for position, picture in enumerate(pictures):
-            image = self._pictures[picture.name]
-            scale = min(width / image.width, height / image.height)
-            shown = Shown(0, 0, image.width * scale, image.height * scale, image)
-            y = frame.y + position * (height + gap) + (height - shown.height) / 2
-            marks.append([shown._replace(x=x + (width - shown.width) / 2, y=y)])
-        return [list[Mark](one) for one in marks]
+        images = [self._pictures[picture.name] for picture in pictures]
+        if not alone:
+            width = frame.width * PICTURE_SHARE
+            frame = frame._replace(x=frame.x + frame.width - width, width=width)
+        grids = [_grid(images, frame, columns) for columns in (range(1, MOST_COLUMNS + 1) if alone else (1,))]
+        best = max(grids, key=lambda grid: sum(shown.width * shown.height for shown in grid))
+        if len(best) == 1 and not alone:
+            best = [shown._replace(y=frame.y + min(TEXT_TOP, frame.height - shown.height)) for shown in best]
+        return [[shown] for shown in best]
 
     def _column(self, elements: Sequence[Element], frame: Frame) -> list[list[Mark]]:
         """Text at the largest scale that fits, with more room between where there is some."""
@@ -206,14 +209,15 @@ class Setter:
         return sizes[-1], [*lines[: most_lines - 1], f"{lines[most_lines - 1][:-1]}…"]
 
     def _shortened(self, text: str, style: Style, width: float) -> str:
+        """As much of the text as fits; nothing where there is no room for an ellipsis either."""
         if measure(text, style) <= width:
             return text
         while text and measure(text + "…", style) > width:
             text = text[:-1]
-        return text + "…"
+        return text + "…" if measure(text + "…", style) <= width else ""
 
     def _style(self, weight: Weight, size: float) -> Style:
-        return Style(self._fonts, weight, round(size))
+        return Style(self._fonts, weight, math.ceil(size))
 
     style = _style
     shortened = _shortened
@@ -285,7 +289,7 @@ class _Column:
     def _code(self, text: str) -> list[Mark]:
         """In a panel, as large as its longest line allows."""
         lines, padding = text.split("\n"), 22 * self._scale
-        size = 22 * self._scale
+        size = CODE_SIZE * self._scale
         room = self._frame.width - 2 * padding
         widest = max(measure(line, self._setter.style("mono", 40)) for line in lines) * size / 40
         size *= min(1.0, room / widest) if widest else 1.0
@@ -309,15 +313,16 @@ class _Column:
         ]
         stretch = min(MOST_STRETCH, self._frame.width / sum(widths))
         widths = [width * stretch for width in widths]
+        inset = pad * min(1.0, stretch)
         marks: list[Mark] = []
         for number, row in enumerate(rows):
             x, height = self._frame.x, size * 1.32 + pad
             for cell, width in zip(row, widths, strict=False):
                 weight: Weight = "regular" if number else "bold"
-                text = self._setter.shortened(cell, self._setter.style(weight, size), width - 2 * pad + 1)
+                text = self._setter.shortened(cell, self._setter.style(weight, size), width - 2 * inset + 1)
                 rtl = is_right_to_left(cell)
                 colour: Colour = "ink" if number else "title"
-                start = x + width - pad if rtl else x + pad
+                start = x + width - inset if rtl else x + inset
                 marks.append(Words(start, self._y + pad / 2 + size, text, size, weight, colour, not rtl))
                 x += width
             self._y += height
@@ -325,6 +330,22 @@ class _Column:
                 Box(self._frame.x, self._y, sum(widths), 1 if number else 2, 0, "line" if number else "accent")
             )
         return marks
+
+
+def _grid(images: Sequence[Image.Image], frame: Frame, columns: int) -> list[Shown]:
+    """Each in the middle of its cell, as large as it fits."""
+    rows = math.ceil(len(images) / columns)
+    gap = min(16, frame.height / rows / 4)
+    across, down = (frame.width + gap) / columns, (frame.height + gap) / rows
+    shown = []
+    for position, image in enumerate(images):
+        row, column = divmod(position, columns)
+        scale = min((across - gap) / image.width, (down - gap) / image.height)
+        width, height = image.width * scale, image.height * scale
+        x = frame.x + column * across + (across - gap - width) / 2
+        y = frame.y + row * down + (down - gap - height) / 2
+        shown.append(Shown(x, y, width, height, image))
+    return shown
 
 
 def _lines(lines: Sequence[str], first: Words, leading: float) -> list[Mark]:

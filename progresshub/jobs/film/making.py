@@ -20,7 +20,7 @@ from progresshub.jobs import languages
 from progresshub.jobs.film import author, encoding, markdown, pictures, sound, speech, subtitles, timeline
 from progresshub.jobs.film.bar import Bar
 from progresshub.jobs.film.completion import Model
-from progresshub.jobs.film.deck import Deck, Picture
+from progresshub.jobs.film.deck import Deck, Picture, look_s
 from progresshub.jobs.film.failures import Unfit
 from progresshub.jobs.film.fonts import Fonts
 from progresshub.jobs.film.layout import Footer, Setter
@@ -89,7 +89,7 @@ class _Film:
         with self._step("scripts"):
             lines = self._scripts(deck)
         with self._step("audio"):
-            passages = self._audio(lines, language)
+            passages = self._audio(deck, lines, language)
         with self._step("visuals"):
             views = self._visuals(deck, passages, language)
         with self._step("composition"):
@@ -128,7 +128,7 @@ class _Film:
         self._bar.say(0, "generating_scripts", "📜 Generating voice scripts...")
         return [narrate(slide) for slide in deck.slides]
 
-    def _audio(self, lines: Lines, language: Language) -> list[Passage]:
+    def _audio(self, deck: Deck, lines: Lines, language: Language) -> list[Passage]:
         settings = self._settings
         self._bar.say(0, "generating_audio", f"🎤 Generating audio for slide 1/{len(lines)}...")
         voice = speech.choose(language, self._asked.voice, settings.piper_voices, settings.words_per_min)
@@ -138,11 +138,13 @@ class _Film:
             self._bar.say(slide / len(lines), "generating_audio", f"🎤 Generating audio for {of}...")
             for number, line in enumerate(said):
                 path = self._workshop / f"{slide}-{number}.wav"
-                voice.say(line.text, path)
+                spoken = languages.of_text(line.text, language)
+                (voice if spoken is language else voice.of(spoken)).say(line.text, path)
                 clips[slide, number] = sound.clip(path)
                 self._bar.say((slide + (number + 1) / len(said)) / len(lines))
             durations_s = [clips[slide, number].duration_s for number in range(len(said))]
-            passages.append(timeline.passage(passages[-1].end_s if passages else 0.0, said, durations_s))
+            looks_s = list(map(look_s, deck.slides[slide].elements))
+            passages.append(timeline.passage(passages[-1].end_s if passages else 0.0, said, durations_s, looks_s))
             self._check_duration(passages[-1].end_s)
             duration_s = passages[-1].duration_s
             self._bar.say((slide + 1) / len(lines), message=f"✅ Generated audio for {of} ({duration_s:.1f}s)")

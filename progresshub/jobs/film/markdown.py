@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 from markdown_it import MarkdownIt
 from markdown_it.tree import SyntaxTreeNode
@@ -102,7 +103,13 @@ def _points(node: SyntaxTreeNode, level: int) -> Iterator[Element]:
 def _pictures(node: SyntaxTreeNode) -> Iterator[Picture]:
     for inner in node.walk():
         if inner.type == "image":
-            yield Picture(str(inner.attrs.get("src", "")), clean(inner.content))
+            yield Picture(_file_name(str(inner.attrs.get("src", ""))), clean(inner.content))
+
+
+def _file_name(address: str) -> str:
+    """What a file at this address is called, as it is in an upload, which knows no folders; Markdown escapes it."""
+    path = unquote(address)
+    return path.rpartition("/")[2] or path
 
 
 def _code(text: str) -> Iterator[Code]:

@@ -1,6 +1,7 @@
 """Voices that read a sentence into a sound file: piper's where one is configured, else espeak-ng's.
 
-A film has one voice. What a voice can't read aloud, such as emoji, it is not given.
+A film has one voice, and espeak-ng's gives way where a sentence is in a script that it can only spell. What a
+voice can't read aloud, such as emoji, it is not given.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from progresshub.jobs.film import programs
 from progresshub.jobs.film.failures import Unfit
 from progresshub.jobs.languages import Language
 
+ESPEAK = "espeak-ng"
 SENTENCE_S = 120.0
 SILENT = frozenset({"So", "Sk", "Cs", "Co", "Cn", "Cc", "Cf"})
 
@@ -30,21 +32,32 @@ class Voice(NamedTuple):
         if spoken := speakable(text):
             programs.run([*self.argv, path], spoken, timeout_s=SENTENCE_S)
 
+    def of(self, language: Language) -> Voice:
+        """The same program's voice for another language, where it has one; what it was asked to vary it varies."""
+        if self.argv[0] != ESPEAK:
+            return self
+        name = language.voice + "".join(self.name.partition("+")[1:])
+        return _espeak(name, self.argv[-3])
+
 
 def choose(language: Language, asked: str | None, models: Sequence[str], words_per_min: int) -> Voice:
     """The voice that was asked for, or the best there is for the language; Unfit when there is none."""
     if model := _model(language, asked, models):
         return Voice(Path(model).stem, ("piper", "-m", model, "-f"))
-    if not shutil.which("espeak-ng"):
+    if not shutil.which(ESPEAK):
         raise Unfit(f"nothing here speaks {language.name}: install espeak-ng, or name a voice of piper", "missing")
     name = _named(language, asked)
-    voice = Voice(name, ("espeak-ng", "-b", "1", "-v", name, "-s", str(words_per_min), "--stdin", "-w"))
+    voice = _espeak(name, str(words_per_min))
     try:
         voice.say("a", Path("/dev/null"))
     except programs.ProgramFailed:
         known = ", ".join(sorted(Path(model).stem for model in models)) or "none of piper is configured"
         raise Unfit(f"there is no voice {name}: espeak-ng does not know it, and {known}", "voice") from None
     return voice
+
+
+def _espeak(name: str, words_per_min: str) -> Voice:
+    return Voice(name, (ESPEAK, "-b", "1", "-v", name, "-s", words_per_min, "--stdin", "-w"))
 
 
 def speakable(text: str) -> str:

@@ -23,6 +23,8 @@ EMOJI_SHARE = 1.0
 _LETTERS = {"R": True, "AL": True, "L": False}
 _DIGITS = {"EN": False, "AN": False}
 _JOINERS = "\u200d\ufe0e\ufe0f\u20e3"
+_MAKES_TEXT = "\ufe0e"
+_MAKES_EMOJI = "\ufe0f\u20e3\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff"
 _WIDE = r"\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
 _CLOSING = (
     r"\u3001\u3002\u3009\u300b\u300d\u300f\u3011\u3015\uff01\uff09\uff0c\uff0e\uff1a\uff1b\uff1f\uff3d\uff5d\u30fc"
@@ -89,9 +91,9 @@ def runs(text: str, style: Style) -> tuple[Run, ...]:
 @lru_cache(maxsize=16_384)
 def _runs(text: str, fonts: Fonts, weight: Weight) -> tuple[Run, ...]:
     found = list[Run]()
-    for sign, rtl in zip(text, _ways(text), strict=True):
+    for sign, after, rtl in zip(text, f"{text} "[1:], _ways(text), strict=True):
         last = found[-1] if found else None
-        face = last.face if last and _goes_along(sign, last) else fonts.face(sign, weight)
+        face = last.face if last and _goes_along(sign, last) else fonts.face(sign, weight, emoji=_as_emoji(after))
         if last and last.face == face and last.rtl == rtl:
             found[-1] = last._replace(text=last.text + sign)
         else:
@@ -118,6 +120,11 @@ def _goes_along(sign: str, last: Run) -> bool:
     if sign.isspace():
         return not last.face.emoji
     return sign in _JOINERS or unicodedata.category(sign).startswith("M")
+
+
+def _as_emoji(after: str) -> bool | None:
+    """Whether the sign before this one is to be an emoji; None where this one does not say."""
+    return True if after in _MAKES_EMOJI else False if after == _MAKES_TEXT else None
 
 
 def _ways(text: str) -> list[bool]:

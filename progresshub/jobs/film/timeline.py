@@ -49,12 +49,23 @@ class Passage(NamedTuple):
         yield shown, self.end_s - since_s
 
 
-def passage(start_s: float, lines: Sequence[Line], durations_s: Sequence[float]) -> Passage:
-    """The sentences of a slide one after another, with room to breathe around them."""
+def passage(
+    start_s: float, lines: Sequence[Line], durations_s: Sequence[float], looks_s: Sequence[float] = ()
+) -> Passage:
+    """The sentences of a slide one after another, with room to breathe around them.
+
+    `looks_s` says of the slide's elements how long each is to be in sight at least.
+    """
     now_s = start_s + LEAD_S
     sentences = list[Sentence]()
     for line, duration_s in zip(lines, durations_s, strict=True):
         sentences.append(Sentence(line.text, line.shown, now_s, now_s + duration_s))
         now_s += duration_s + GAP_S
-    end_s = max(now_s - GAP_S + TAIL_S, start_s + SHORTEST_S)
+    seen_s = [_since_s(sentences, position) + look_s for position, look_s in enumerate(looks_s)]
+    end_s = max(now_s - GAP_S + TAIL_S, start_s + SHORTEST_S, *seen_s)
     return Passage(start_s, end_s, tuple(sentences))
+
+
+def _since_s(sentences: Sequence[Sentence], position: int) -> float:
+    """When the element of that position, from 0, comes into sight: by the last sentence all have."""
+    return next(sentence for sentence in sentences if sentence.shown > position).start_s

@@ -97,6 +97,7 @@ def test_one_that_is_not_there_is_said_to_be_out_of_reach():
         model_at(url, llm_tries=2).ask(MESSAGES, lambda text: None)
 
     assert (failed.value.error_type, failed.value.retry) == ("llm_unreachable", True)
+    assert str(failed.value) == "the language model can't be reached: Connection refused"
 
 
 def test_one_that_keeps_silent_is_waited_for_no_longer_than_set():

@@ -214,7 +214,7 @@ def test_a_full_disk_may_have_room_another_time(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_interrupt_half_way_leaves_nothing(tmp_path, monkeypatch):
+def test_an_interrupt_half_way_leaves_nothing(tmp_path, monkeypatch, request):
     encode, begun = encoding.encode, threading.Event()
 
     def interrupted(*given, **named):
@@ -224,6 +224,8 @@ def test_an_interrupt_half_way_leaves_nothing(tmp_path, monkeypatch):
         encode(*given, **named)
 
     monkeypatch.setattr(encoding, "encode", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs beside it
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     started_s = time.monotonic()
 
     with pytest.raises(KeyboardInterrupt):

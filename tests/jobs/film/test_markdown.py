@@ -54,6 +54,23 @@ def test_pictures_are_known_by_their_names_also_within_points():
     assert slide.elements == (Picture("cup.png", "a cup"), Point("look"), Picture("pot.png", ""))
 
 
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("чай.jpg", "чай.jpg"),
+        ("<a cup.png>", "a cup.png"),
+        ("pictures/cup.png", "cup.png"),
+        ("../../etc/passwd", "passwd"),
+        ("%2e%2e%2fcup.png", "cup.png"),
+        ("pictures/", "pictures/"),
+    ],
+)
+def test_a_picture_is_called_as_its_file_is(address, name):
+    (slide,) = slides(f"# A\n\n![]({address})\n")
+
+    assert slide.pictures == (Picture(name, ""),)
+
+
 @pytest.mark.parametrize("note", ["> Note: said", "> **Notes:** said", "Notes: said", "note : said"])
 def test_notes_are_said_and_not_shown(note):
     (slide,) = slides(f"# A\n\n- seen\n\n{note}\n\nNote: and more\n")

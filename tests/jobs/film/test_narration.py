@@ -1,7 +1,7 @@
 import pytest
 
 from progresshub.jobs.film import timeline
-from progresshub.jobs.film.deck import Code, Picture, Point, Slide
+from progresshub.jobs.film.deck import MOST_LOOK_S, Code, Picture, Point, Slide, Table, look_s
 from progresshub.jobs.film.narration import SENTENCE_CHARS, Line, narrate, sentences
 
 
@@ -76,3 +76,20 @@ def test_views_fill_the_time_of_a_slide_without_a_gap():
 
 def test_a_slide_is_seen_for_a_while_even_if_little_is_said():
     assert timeline.passage(0.0, [Line("a", 0)], [0.1]).duration_s == timeline.SHORTEST_S
+
+
+def test_what_is_only_looked_at_stays_in_sight_for_long_enough():
+    lines = [Line("a", 0), Line("b", 2)]
+
+    passage = timeline.passage(10.0, lines, [1.0, 1.0], [0.0, 6.0])
+
+    assert passage.sentences[1].start_s == pytest.approx(11.7)
+    assert passage.end_s == pytest.approx(17.7)
+
+
+def test_a_large_table_is_looked_at_for_longer_than_a_small_one_and_never_for_ever():
+    small, large, endless = (Table((("a", "b"),) * rows) for rows in (2, 6, 1_000))
+
+    assert 0 == look_s(Point("Hot")) < look_s(small) < look_s(large) < look_s(endless) == MOST_LOOK_S
+    assert look_s(Code("a\nb\nc")) > look_s(Code("a"))
+    assert look_s(Picture("a.png", "")) > 0

@@ -1,5 +1,6 @@
 """Slides, set and painted: nothing leaves its place, whatever stands on them."""
 
+import math
 import shutil
 from itertools import groupby, pairwise
 
@@ -33,7 +34,7 @@ ELEMENTS = st.one_of(
 )
 
 
-SPARE = 30  # a text is measured at another size than it is set in
+SPARE = 4  # letters are drawn at another size than they are measured at, each rounded to whole pixels
 
 
 def set_slide(*elements, title="Tea", fonts=FONTS):
@@ -43,7 +44,7 @@ def set_slide(*elements, title="Tea", fonts=FONTS):
 def extent(mark):
     """From where to where a mark goes, across and down."""
     if isinstance(mark, Words):
-        length = text.measure(mark.text, Style(FONTS, mark.weight, round(mark.size)))
+        length = text.measure(mark.text, Style(FONTS, mark.weight, math.ceil(2 * mark.size))) / 2
         left = mark.x if mark.rightward else mark.x - length
         return left, left + length, mark.y - mark.size, mark.y
     return mark.x, mark.x + mark.width, mark.y, mark.y + mark.height
@@ -96,10 +97,42 @@ def test_a_picture_stands_beside_text_in_its_proportions():
 
 
 def test_many_pictures_share_the_height():
-    shown = [mark for (mark,) in set_slide(*[Picture("a.png", "")] * 40).elements]
+    shown = [mark for (*_, mark) in set_slide(Point("Red"), *[Picture("a.png", "")] * 39).elements[1:]]
 
     assert all(mark.height > 1 for mark in shown if isinstance(mark, Shown))
     assert all(above.y + above.height < below.y for above, below in pairwise(shown) if isinstance(above, Shown))
+
+
+def test_an_empty_line_of_code_is_a_line():
+    ((panel, *lines),) = set_slide(Code("one\n\nthree")).elements
+    views = list(Painter(THEMES["light"], FONTS, 480).views(set_slide(Code("one\n\nthree"))))
+
+    assert isinstance(panel, Box)
+    assert [line.text for line in lines if isinstance(line, Words)] == ["one", "", "three"]
+    assert len(views) == 2
+
+
+def test_a_cell_too_narrow_for_anything_is_empty():
+    ((*marks,),) = set_slide(Table((("i", "x" * 900, *["x" * 300] * 6),))).elements
+
+    assert "" in [mark.text for mark in marks if isinstance(mark, Words)]
+
+
+def test_two_pictures_alone_stand_side_by_side():
+    ((left,), (right,)) = set_slide(Picture("a.png", ""), Picture("a.png", "")).elements
+
+    assert isinstance(left, Shown)
+    assert isinstance(right, Shown)
+    assert (left.y, left.width) == (right.y, right.width)
+    assert MARGIN <= left.x < left.x + left.width < right.x < right.x + right.width <= WIDTH - MARGIN
+    assert left.width > (WIDTH - 2 * MARGIN) / 3
+
+
+def test_a_picture_begins_where_the_text_beside_it_begins():
+    ((_, words), (shown,)) = set_slide(Point("Red"), Picture("a.png", "")).elements
+
+    assert isinstance(shown, Shown)
+    assert extent(words)[2] <= shown.y < extent(words)[3] - words.size / 2
 
 
 def test_what_is_read_from_right_to_left_stands_at_the_right():
@@ -192,3 +225,21 @@ def test_a_character_is_shown_in_a_font_that_has_it():
 
     assert fonts.has(face, "ش")
     assert not fonts.has(FONTS.primary("regular"), fonts.NOWHERE)
+
+
+@pytest.fixture
+def emoji():
+    """The face of emoji."""
+    if not (found := fonts._emoji()):
+        pytest.skip("NO EMOJI FONT IS INSTALLED: nothing tells emoji from letters. Install fonts-noto-color-emoji.")
+    return found
+
+
+@pytest.mark.parametrize("sign", ["🍵", "☕", "⚡", "✅", "❤\ufe0f", "1\ufe0f\u20e3", "☝🏽", "👩🏽\u200d🌾", "🇯🇵"])
+def test_emoji_are_pictures_and_each_is_one(sign, emoji):
+    assert [(run.text, run.face) for run in text.runs(f"a{sign}b", STYLE)][1:-1] == [(sign, emoji)]
+
+
+@pytest.mark.parametrize("sign", ["1", "❤", "☎", "☕\ufe0e", "→", "a\ufe0f"])
+def test_what_only_looks_like_one_is_a_letter(sign, emoji):
+    assert [run for run in text.runs(sign, STYLE) if run.face == emoji] == []

@@ -74,6 +74,25 @@ def test_a_variant_is_added_to_the_voice_of_the_language():
 
 
 @pytest.mark.usefixtures("espeak")
+def test_a_sentence_in_another_script_is_read_and_not_spelt(tmp_path):
+    voice = speech.choose(ENGLISH, "+f3", (), 160)
+    arabic = voice.of(languages.of_text("كيف يُصنع الشاي", ENGLISH))
+
+    voice.say("كيف يُصنع الشاي", tmp_path / "spelt.wav")
+    arabic.say("كيف يُصنع الشاي", tmp_path / "read.wav")
+
+    assert (voice.name, arabic.name) == ("en-us+f3", "ar+f3")
+    assert clip(tmp_path / "read.wav").duration_s < clip(tmp_path / "spelt.wav").duration_s / 3
+
+
+@pytest.mark.usefixtures("piper")
+def test_pipers_voice_speaks_for_all_of_a_film():
+    voice = speech.choose(ENGLISH, None, ("/srv/en_US-amy-medium.onnx",), 160)
+
+    assert voice.of(GERMAN) == voice
+
+
+@pytest.mark.usefixtures("espeak")
 def test_a_voice_that_nobody_has_is_refused_with_those_there_are():
     with pytest.raises(Unfit, match=r"no voice nobody: .* en_US-amy-medium"):
         speech.choose(ENGLISH, "nobody", ("/srv/en_US-amy-medium.onnx",), 160)
