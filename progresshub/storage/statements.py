@@ -12,9 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from heapq import merge
 from importlib.resources import files
-from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -248,17 +246,16 @@ def thin(db: sqlite3.Connection, tasks: list[Task]) -> None:
 
 
 def listed(db: sqlite3.Connection, places: list[int], before_seq: int, limit: int) -> Page:
-    """The newest tasks of some places: each place is read in order, and the few that are needed are merged."""
-    columns = [
-        db.execute(
-            "SELECT -seq, spec, body FROM tasks WHERE place = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-            (number, before_seq, limit + 1),
-        ).fetchall()
-        for number in places
-    ]
-    rows = list(islice(merge(*columns), limit + 1))
-    more = len(rows) > limit
-    return Page([task_of(spec, body) for _, spec, body in rows[:limit]], -rows[limit - 1][0] if more else None)
+    """The newest tasks of some places. The index tells each place's newest; of all those only the few that make the
+    page are read."""
+    seqs: list[int] = []
+    for number in places:
+        newest = "SELECT seq FROM tasks WHERE place = ? AND seq < ? ORDER BY seq DESC LIMIT ?"
+        seqs += (seq for (seq,) in db.execute(newest, (number, before_seq, limit + 1)))
+    seqs.sort(reverse=True)
+    shown, more = seqs[:limit], len(seqs) > limit
+    rows = (db.execute("SELECT spec, body FROM tasks WHERE seq = ?", (seq,)).fetchone() for seq in shown)
+    return Page([task_of(spec, body) for spec, body in rows], shown[-1] if more else None)
 
 
 def after_newest(db: sqlite3.Connection, places: list[int], count: int) -> int:
