@@ -80,10 +80,9 @@ async def run(effort: Effort) -> list[Table]:
             measures[name] = _measured(peer, effort)
     programs = Table(name="work/programs", about="`/bin/true` as a command task, end to end", units=PROGRAMS)
     bare: dict[str, Measure] = {OURS: lambda: _programs(effort), SPAWNS: lambda: asyncio.to_thread(limits.programs)}
-    rounds = max(1, effort.rounds - 2)
     return [
-        await contest(table, measures, rounds, effort.tell),
-        await contest(programs, bare, rounds, effort.tell),
+        await contest(table, measures, effort.rounds, effort.tell),
+        await contest(programs, bare, effort.rounds, effort.tell),
     ]
 
 
