@@ -39,7 +39,7 @@ EXPONENT = "exponent"
 
 
 async def run(effort: Effort) -> list[Table]:
-    sizes = [10**power for power in (range(3, 7) if effort.scale >= 1 else range(3, 6))]
+    sizes = [10**power for power in range(3, 7)]
     return [
         await _table("history", "Tasks in the store", BY_HISTORY, sizes, _with_history, effort=effort),
         await _table(
