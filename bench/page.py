@@ -11,9 +11,9 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 from playwright.async_api import CDPSession, Page, expect
@@ -36,6 +36,8 @@ FETCHED = """() => performance.getEntriesByType("resource").filter((one) => one.
     .map((one) => one.encodedBodySize)"""
 BUSY = ("TaskDuration", "ScriptDuration", "LayoutDuration", "RecalcStyleDuration")
 SETTLED_MS = 2_000
+BATCH = 10_000
+"""As many tasks as the server takes at once."""
 
 
 class Load(NamedTuple):
@@ -101,11 +103,15 @@ async def fill(client: aiohttp.ClientSession, url: str, tasks: int, moving: int)
     payloads = ({"title": f"Moving {n}", "total": 1e9, "unit": "bytes"} for n in range(moving))
     working = [{"type": "external", "payload": payload} for payload in payloads]
     ids = []
-    for batch in (resting, working):
+    for batch in (*batched(resting, BATCH), working):
         async with client.post(f"{url}/api/v1/tasks/batch", json={"tasks": batch}) as response:
             assert response.status == 201, await response.text()
             ids = [task["task_id"] for task in (await response.json())["tasks"]]
     return ids
+
+
+def batched(tasks: list[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
+    return (tasks[begin : begin + size] for begin in range(0, len(tasks), size))
 
 
 async def watch(tab: Page, load: Load) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Locator, Page, expect
 
 from tests.browser import inaccessible, visiting
 from tests.serving import Client, command_file, serving
@@ -269,6 +269,8 @@ async def test_the_title_and_the_icon_tell_how_far_all_is(tmp_path, visitor):
 
         await expect(tab).to_have_title("30 % · 2 active · progresshub")
         await expect(tab.locator("#favicon")).to_have_attribute("href", re.compile("^data:image/svg"))
+        await outside(server, "Later", process_at="2099-01-01T06:00:00Z")
+        await expect(tab.locator(".overall .words")).to_contain_text("2 active · 1 scheduled")
 
         await server.report(two, status="done")
         await expect(tab).to_have_title("75 % · 1 active · progresshub")
@@ -305,3 +307,26 @@ async def test_nothing_stands_in_anybodys_way(tmp_path, browser, options):
 
     assert found == []
     assert width <= 0
+
+
+async def test_on_a_phone_long_names_leave_room_for_the_rest(tmp_path, browser):
+    async with serving(tmp_path) as server, visiting(browser, **PHONE) as visitor:
+        task = await outside(server, "A title that is long enough", queue="queue_" * 9)
+        await server.report(task, percent=38, message="one of many words " * 4)
+        await server.submit("demo", {})
+        tab = await visitor.tab(f"{server.url}/")
+        await expect(line(tab, "A title that is long enough")).to_contain_text("38 %")
+
+        edges = {name: await edge(tab.locator(name).last) for name in ("#search", ".sieve select", ".lines")}
+        tallies = [await edge(tally) for tally in await tab.locator(".head .tally").all()]
+        width = await titles(tab).last.evaluate("(title) => title.offsetWidth")
+
+    assert len(set(edges.values())) == 1, edges
+    assert max(tallies) <= edges[".lines"]
+    assert width > 180
+
+
+async def edge(of: Locator) -> int:
+    """Where it ends on the right."""
+    right: float = await of.evaluate("(element) => element.getBoundingClientRect().right")
+    return round(right)

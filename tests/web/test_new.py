@@ -135,7 +135,7 @@ async def test_an_address_that_is_dropped_is_downloaded(tmp_path, visitor):
         await expect(tab.locator("#link")).to_have_text("Live")
 
         await tab.evaluate(DROP, ["address", url])
-        await expect(tab.get_by_label("url")).to_have_value(url)
+        await expect(tab.get_by_label("URL *", exact=True)).to_have_value(url)
         task = await server.ended(await started(tab))
 
         assert task["state"] == "completed"

@@ -120,6 +120,14 @@ async def test_it_keeps_a_bounded_number_of_tasks_that_have_ended(tab):
         ("duration(3_600_000)", "1 h"),
         ("duration(97_200_000)", "1 d 3 h"),
         ("duration(null)", ""),
+        ("lasted(12)", "< 0.1 s"),
+        ("lasted(340)", "0.3 s"),
+        ("lasted(999)", "1 s"),
+        ("lasted(null)", ""),
+        ("remaining(65_000, 60_000).split(' · ')[0]", "5 s left"),
+        ("remaining(59_000, 60_000).split(' · ')[0]", "1 s left"),
+        ("remaining(57_000, 60_000)", ""),
+        ("remaining(undefined, 60_000)", ""),
         ("size(1_234_567)", "1.2 MB"),
         ("size(999)", "999 B"),
         ("amount(1204, 'pages')", "1204 pages"),
@@ -132,7 +140,7 @@ async def test_it_keeps_a_bounded_number_of_tasks_that_have_ended(tab):
 async def test_figures_are_written_for_people(tab, call, text):
     program = f"""
         const formats = await import(new URL("-/web/latest/format.js", document.baseURI));
-        const {{ amount, duration, percent, size, speed }} = formats;
+        const {{ amount, duration, lasted, percent, remaining, size, speed }} = formats;
         return {call};
     """
 

@@ -30,6 +30,15 @@ print("10%\r50%\r100% of it")
 """
 
 
+HASTY = """
+from progresshub import Context, task
+
+@task
+def hasty(ctx: Context):
+    ctx.steps(["fold", "iron"])
+    with ctx.step("fold"):
+        pass
+"""
 SPANS = """(spans) => spans.map((span) =>
     [span.x, span.width].map((length) => length.baseVal.valueInSpecifiedUnits))"""
 
@@ -115,6 +124,16 @@ async def test_a_log_is_followed_as_it_grows(tmp_path, visitor):
         await expect(tab.locator(".task-head .state")).to_have_text("Completed")
 
 
+async def test_a_short_log_takes_no_more_room_than_its_lines(tmp_path, visitor):
+    async with serving(tmp_path / "data", file=command_file(tmp_path, it="print('one'); print('two')")) as server:
+        tab = await opened(visitor, server, await server.submit("command", {"name": "it"}))
+        await expect(tab.locator(".log .lines .line")).to_have_text(["one", "two"])
+
+        height = await tab.locator(".log-box").evaluate("(box) => box.offsetHeight")
+
+        assert height < 100
+
+
 async def test_a_long_log_begins_with_its_end_and_is_read_upward(tmp_path, visitor):
     async with serving(
         tmp_path / "data", file=command_file(tmp_path, it="for n in range(9_000): print('number', n)")
@@ -186,7 +205,9 @@ async def test_steps_are_drawn_side_by_side_with_how_long_they_took(tmp_path, vi
         tab = await opened(visitor, server, task)
         await expect(tab.locator(".task-head .percent")).to_have_text("100 %")
         rows = tab.locator(".steps li")
-        await expect(rows).to_have_text([re.compile(rf"✓{name}\d s") for name in ("one", "left", "right")])
+        await expect(rows).to_have_text(
+            [re.compile(rf"✓{name}(< 0\.1|0\.\d|[1-9]\d*) s$") for name in ("one", "left", "right")]
+        )
 
         spans = await rows.locator(".span").evaluate_all(SPANS)
 
@@ -195,6 +216,32 @@ async def test_steps_are_drawn_side_by_side_with_how_long_they_took(tmp_path, vi
         assert min(left_x, right_x) >= one_width - 1
         assert left_x < right_x + right_width
         assert right_x < left_x + left_width
+
+
+async def test_a_step_that_was_left_out_is_not_said_to_wait(tmp_path, visitor):
+    (tmp_path / "hasty.py").write_text(HASTY)
+    async with serving(tmp_path / "data", 'python.modules=["hasty"]', f'python.path=["{tmp_path}"]') as server:
+        tab = await opened(visitor, server, await server.submit("hasty"))
+
+        await expect(tab.locator(".task-head .state")).to_have_text("Completed")
+        await expect(tab.locator(".steps li").last).to_have_text("·ironnot done")
+
+
+async def test_a_silent_task_says_for_how_long_it_has_been_so(tmp_path, visitor):
+    async with serving(tmp_path, "scheduler.stalled_after_s=0.2") as server:
+        task = await server.submit("external", {"title": "Quiet"})
+        await server.report(task, percent=10)
+        tab = await opened(visitor, server, task)
+
+        await expect(tab.locator(".standing")).to_have_text(re.compile(r"^Stalled10 %no news for \d+ s$"))
+
+
+async def test_a_task_that_will_be_tried_again_is_not_said_to_run(tmp_path, visitor):
+    file = command_file(tmp_path, breaks="raise SystemExit('no paper')")
+    async with serving(tmp_path / "data", "scheduler.backoff_s=3000", file=file) as server:
+        tab = await opened(visitor, server, await server.submit("command", {"name": "breaks"}, max_retries=2))
+
+        await expect(tab.locator(".times")).to_have_text(re.compile(r"^Asked for [^·]+ · tries again at [^·]+$"))
 
 
 async def test_the_course_of_a_task_is_drawn(tmp_path, visitor):

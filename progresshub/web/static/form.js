@@ -3,6 +3,7 @@
 import { h, say } from "./dom.js";
 
 let number = 0;
+const INITIALS = /\b(url|id|mp3|json|api)\b/g;
 const LONG = /^(text|topic|markdown|script|prompt|body|content)$/i;
 
 /** A schema's part as a field: `element`, `value()` (undefined for what is left out), and `set(value)`. */
@@ -47,7 +48,7 @@ function labelled(given, control, about = (given.schema.description ?? "").repla
   return element;
 }
 
-const titleOf = ({ name, schema }) => (name || schema.title || "Value").replaceAll("_", " ");
+const titleOf = ({ name, schema }) => (name || schema.title || "Value").replaceAll("_", " ").replace(INITIALS, (word) => word.toUpperCase());
 
 function text(given) {
   const { schema, name, required } = given;

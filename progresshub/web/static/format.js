@@ -1,6 +1,7 @@
 // Numbers and times as people read them. Nothing here invents one: what is not known gives an empty text.
 
 const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
+const LATE_MS = 2_000;
 const SIZES = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 export function size(bytes) {
@@ -27,6 +28,12 @@ export function speed(perSecond, unit) {
   return perSecond < 0.1 && unit ? `${short(60 * perSecond)} ${unit}/min` : `${rate}/s`;
 }
 
+/** `5 s left · 6:38 AM`; nothing once that time is over, for then nobody knows. */
+export function remaining(ends_ms, now) {
+  if (!known(ends_ms) || ends_ms < now - LATE_MS) return "";
+  return `${duration(Math.max(1_000, ends_ms - now))} left · ${clock(ends_ms, now)}`;
+}
+
 /** Whole percent, rounded down; 100 is for what is completed. */
 export function percent(value, isCompleted = false) {
   if (isCompleted) return "100 %";
@@ -43,6 +50,12 @@ export function duration(ms) {
   if (minutes < 60) return `${minutes} min`;
   if (hours < 24) return joined(hours, "h", minutes % 60, "min");
   return joined(Math.floor(hours / 24), "d", hours % 24, "h");
+}
+
+/** How long something took: as `duration`, but what was over within a second is told in tenths. */
+export function lasted(ms) {
+  if (!known(ms) || ms >= 950) return duration(ms);
+  return ms < 100 ? "< 0.1 s" : `${(ms / 1000).toFixed(1)} s`;
 }
 
 function joined(many, unit, few, smaller) {

@@ -17,7 +17,7 @@ export class LogView {
   #lines = h("div", { class: "lines" });
   #open = h("div", { class: "line open", dir: "auto" });
   #box = h("div", { class: "log-box", role: "log", "aria-live": "off", "aria-label": "Log", tabindex: "0" });
-  #size = h("span", { class: "soft" });
+  #size = h("span", { class: "soft bytes" });
   #earlier = h("button", { type: "button", class: "button earlier", text: "Earlier lines", hidden: true });
   #follow = h("button", { type: "button", class: "button", "aria-pressed": "true", text: "Follow" });
   #empty = h("p", { class: "soft none", text: "Nothing has been printed." });

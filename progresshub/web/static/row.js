@@ -2,7 +2,7 @@
 
 import { makeBar } from "./bar.js";
 import { h, put, say } from "./dom.js";
-import { amount, clock, duration, percent, speed } from "./format.js";
+import { amount, clock, duration, percent, remaining, speed } from "./format.js";
 import { FINAL } from "./store.js";
 
 const SIGNS = { completed: "✓", failed: "✕", cancelled: "–", pending: "○", scheduled: "◷", retrying: "↻" };
@@ -100,8 +100,7 @@ export function doingOf(row, now) {
 /** Speed, time left and the time of day when that is over. */
 export function paceOf(row, now) {
   if (row.cancelling || row.stalled) return "";
-  const ends = row.ends_ms !== undefined && row.ends_ms > now - 2_000 ? row.ends_ms : null;
-  const left = ends === null ? "" : `${duration(Math.max(1_000, ends - now))} left · ${clock(ends, now)}`;
+  const left = remaining(row.ends_ms, now);
   const spent = left || row.started_ms === undefined ? "" : `for ${duration(now - row.started_ms)}`;
   return [speed(row.speed_bps, row.unit), left || spent].filter(Boolean).join(" · ");
 }
@@ -154,14 +153,16 @@ function whenOf(row, now) {
 /** The head of a queue; `acts.fold` and `acts.pause` are called with its name. */
 export function makeHead(acts) {
   let name = "";
-  const fold = h("button", { type: "button", class: "fold", onclick: () => acts.fold(name) });
+  const label = h("span", { dir: "auto" });
+  const fold = h("button", { type: "button", class: "fold", onclick: () => acts.fold(name) }, label);
   const tally = h("span", { class: "tally" });
   const paused = h("span", { class: "tag paused", text: "paused" });
   const pause = h("button", { type: "button", class: "button small", onclick: () => acts.pause(name) });
   const element = h("li", { class: "head" }, h("h2", {}, fold), tally, paused, pause);
   const show = (item, { isPaused, may }) => {
     name = item.queue;
-    say(fold, item.queue);
+    say(label, item.queue);
+    put(fold, "title", item.queue);
     put(fold, "aria-expanded", String(!item.folded));
     say(tally, tallyOf(item));
     paused.hidden = !isPaused;

@@ -2,7 +2,7 @@
 
 import { makeBar } from "./bar.js";
 import { h, put, say } from "./dom.js";
-import { clock, duration, percent, size } from "./format.js";
+import { percent, remaining, size } from "./format.js";
 import { addressOf, GROUPS } from "./filters.js";
 import { go } from "./router.js";
 
@@ -91,7 +91,8 @@ function wordsOf({ active, waiting, scheduled, stalled, bytesPerSecond, ends_ms:
     active && `${active.toLocaleString()} active`,
     stalled && `${stalled} stalled`,
     waiting && `${waiting.toLocaleString()} waiting`,
+    scheduled && `${scheduled.toLocaleString()} scheduled`,
     bytesPerSecond > 0 && `${size(bytesPerSecond)}/s`,
-    ends && `${duration(Math.max(1_000, ends - now))} left · ${clock(ends, now)}`,
+    remaining(ends, now),
   ].filter(Boolean).join(" · ");
 }

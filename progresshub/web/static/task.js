@@ -5,7 +5,7 @@ import { makeBar, toneOf } from "./bar.js";
 import { Chart } from "./chart.js";
 import { h, put, say } from "./dom.js";
 import { Events } from "./events.js";
-import { amount, clock, date, duration, percent, speed } from "./format.js";
+import { amount, clock, date, duration, lasted, percent, speed } from "./format.js";
 import { bind } from "./keyboard.js";
 import { LogView } from "./log.js";
 import { addressOf, Result } from "./result.js";
@@ -198,11 +198,7 @@ class TaskPage {
     if (!row || document.hidden) return;
     const now = this.#store.now();
     say(this.figures, figuresOf(row, now).filter(Boolean).join(" · "));
-    const took = row.started_ms ? duration((row.finished_ms ?? now) - row.started_ms) : "";
-    const times = [`Asked for ${date(row.created_ms)}`];
-    if (took) times.push(row.finished_ms ? `took ${took}` : `running for ${took}`);
-    if (row.due_ms && !FINAL.has(row.state)) times.push(`goes on at ${clock(row.due_ms, now)}`);
-    say(this.times, times.join(" · "));
+    say(this.times, timesOf(row, now).filter(Boolean).join(" · "));
   }
 }
 
@@ -217,12 +213,24 @@ function stepsOf(row, task) {
   }));
 }
 
+function timesOf(row, now) {
+  const { state, created_ms: asked, started_ms: begun, finished_ms: ended, due_ms: due } = row;
+  const next = { scheduled: "begins", retrying: "tries again" }[state];
+  return [
+    `Asked for ${date(asked)}`,
+    begun && ended && `took ${lasted(ended - begun)}`,
+    begun && state === "running" && `running for ${duration(now - begun)}`,
+    next && due && `${next} at ${clock(due, now)}`,
+  ];
+}
+
 function figuresOf(row, now) {
   if (row.state !== "running") return [];
   const much = row.total ? `${amount(row.current ?? 0, row.unit)} of ${amount(row.total, row.unit)}` : amount(row.current, row.unit);
   const soon = row.ends_ms > now + SOON_MS && !row.stalled;
   const left = soon ? `${duration(row.ends_ms - now)} left, until ${clock(row.ends_ms, now)}` : "";
-  return [much, row.stalled ? "" : speed(row.speed_bps, row.unit), left];
+  const silent = row.stalled ? `no news for ${duration(now - (row.at_ms ?? row.started_ms))}` : "";
+  return [much, silent || speed(row.speed_bps, row.unit), left];
 }
 
 function messageOf(row) {

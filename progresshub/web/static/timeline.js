@@ -1,9 +1,10 @@
 // A task's steps over time: how long each took, and which ran side by side.
 
 import { h, put, say, svg } from "./dom.js";
-import { clock, duration, percent } from "./format.js";
+import { clock, lasted, percent } from "./format.js";
 
 const TICK_MS = 1_000;
+const UNTOUCHED = "not done";
 const SIGNS = { waiting: "·", running: "▸", completed: "✓", failed: "✕", skipped: "–" };
 const TONES = { completed: "good", failed: "bad", skipped: "idle" };
 
@@ -71,7 +72,7 @@ export class Timeline {
     for (const step of this.#steps) this.#paintStep(step, { first, whole, now });
     this.#scale.hidden = !began.length;
     say(this.#scale.firstChild, clock(first, now));
-    say(this.#scale.lastChild, duration(whole));
+    say(this.#scale.lastChild, lasted(whole));
   }
 
   #paintStep(step, { first, whole, now }) {
@@ -83,14 +84,15 @@ export class Timeline {
     const end = Number.isFinite(step.to_ms) ? step.to_ms : now;
     const width = begun ? Math.max(0.6, (100 * (end - step.from_ms)) / whole) : 0;
     const share = step.state === "running" ? (step.percentage ?? 0) / 100 : 1;
-    const left = begun ? Math.min(99.4, (100 * (step.from_ms - first)) / whole) : 0;
+    const from = begun ? Math.min(99.4, (100 * (step.from_ms - first)) / whole) : 0;
     for (const [rect, part] of [[span, 1], [fill, share]]) {
-      put(rect, "x", `${left.toFixed(2)}%`);
+      put(rect, "x", `${from.toFixed(2)}%`);
       put(rect, "width", `${(width * part).toFixed(2)}%`);
     }
-    const took = begun ? duration(end - step.from_ms) : "";
+    const took = begun ? lasted(end - step.from_ms) : "";
+    const left = step.state === "waiting" && this.#until_ms ? UNTOUCHED : step.state;
     const far = step.state === "running" && step.percentage ? percent(step.percentage) : "";
-    say(words, [far, took].filter(Boolean).join(" · ") || step.state);
+    say(words, [far, took].filter(Boolean).join(" · ") || left);
     const said = step.error || (step.state === "running" ? step.message : "");
     note.hidden = !said;
     say(note, said ?? "");
