@@ -18,6 +18,8 @@ from tests.media import File, make_video, media_server
 from tests.wait import PATIENCE_S
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
+OURS = Path(sys.executable).parent
+"""Where the programs are that came with the package, `python` among them."""
 
 
 def shell_blocks(heading: str) -> list[str]:
@@ -35,7 +37,7 @@ async def typed(script: str, url: str, cwd: Path | None = None, **environment: s
         script.replace("localhost:8080", url.removeprefix("http://")),
         cwd=cwd,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment},
+        env={**os.environ, "PATH": f"{OURS}{os.pathsep}{os.environ['PATH']}", **environment},
     )
     async with asyncio.timeout(PATIENCE_S):
         out, _ = await shell.communicate()
