@@ -12,6 +12,8 @@ import numpy as np
 from progresshub.jobs.sound.decoding import decode
 
 RATE_HZ = 16_000
+_FILES = ("model.bin", "tokenizer.json")
+"""What faster-whisper needs of a model; without the second it would fetch one of its own."""
 
 
 def why_not(directory: str, model: str) -> str:
@@ -20,9 +22,8 @@ def why_not(directory: str, model: str) -> str:
         return "audio.whisper_models is not set"
     if importlib.util.find_spec("faster_whisper") is None:
         return "faster-whisper is not installed"
-    if not Path(directory, model, "model.bin").is_file():
-        return f"there is no model {model} in {directory}"
-    return ""
+    absent = [name for name in _FILES if not Path(directory, model, name).is_file()]
+    return f"the model {model} of audio.whisper_models has no {absent[0]}" if absent else ""
 
 
 def transcribe(
