@@ -22,6 +22,7 @@ RATE_HZ = 44_100
 PEAK = 0.89
 CHORDS = ((0, 4, 7, 11), (9, 12, 16, 19), (5, 9, 12, 16), (7, 11, 14, 17))
 """Semitones above the key: a turn that half of all pop songs have."""
+PLAYED_BY = {"bass": "bass", "chord": "other"}
 VOWELS = ((730, 1090, 2440), (270, 2290, 3010), (570, 840, 2410), (530, 1840, 2480), (300, 870, 2240))
 """The first three formants of men's vowels, in Hz; G. Peterson and H. Barney (1952)."""
 
@@ -59,9 +60,20 @@ def song(
         "bass": player.bass(),
         "other": player.pad(),
     }
+    return Song(_levelled(stems), player.beats_s, rate_hz)
+
+
+def machine(bpm: float, seconds: float, bar: dict[str, str], *, rate_hz: int = RATE_HZ, seed: int = 1) -> Song:
+    """A bar of four beats over and over, as a drum machine plays it: an x for each sixteenth that is struck, in a line
+    for each of kick, snare, hat, bass and chord."""
+    chance = np.random.default_rng(seed)
+    player = _Player(bpm, seconds, rate_hz=rate_hz, swing=0.0, beats_a_bar=4, chance=chance)
+    return Song(_levelled(player.repeated(bar)), player.beats_s, rate_hz)
+
+
+def _levelled(stems: dict[str, Sound]) -> dict[str, Sound]:
     loudest = float(np.abs(np.sum(list(stems.values()), axis=0)).max())
-    scaled = {name: (sound * (PEAK / loudest)).astype(np.float32) for name, sound in stems.items()}
-    return Song(scaled, player.beats_s, rate_hz)
+    return {name: (sound * (PEAK / loudest)).astype(np.float32) for name, sound in stems.items()}
 
 
 def save(path: Path, sound: Sound, rate_hz: int = RATE_HZ) -> Path:
@@ -174,6 +186,23 @@ class _Player:
             self._add(track, start_s, 0.9 * sung)
             self._add(track, start_s - 0.03, consonant)
         return track * np.float32(0.55)
+
+    def repeated(self, bar: dict[str, str]) -> dict[str, Sound]:
+        stems = {name: self._silence() for name in ("vocals", "drums", "bass", "other")}
+        for number, beat_s in enumerate(self.beats_s):
+            for part in range(4):
+                at_s = beat_s + part * self.beat_s / 4
+                for line in (name for name, steps in bar.items() if steps[number % 4 * 4 + part] == "x"):
+                    self._add(stems[PLAYED_BY.get(line, "drums")], at_s, self._struck(line, self._bar(number)))
+        return stems
+
+    def _struck(self, line: str, bar: int) -> Sound:
+        chord = CHORDS[bar % len(CHORDS)]
+        if line == "bass":
+            return self._pluck(self._hz(chord[0]), self.beat_s * 0.4)
+        if line == "chord":
+            return np.sum([0.6 * self._pluck(4 * self._hz(tone), self.beat_s * 0.4) for tone in chord], axis=0)
+        return {"kick": lambda: self._kick(1.0), "snare": self._snare, "hat": self._hat}[line]()
 
     def _syllables(self) -> Iterator[tuple[float, float]]:
         at_s = float(self.beats_s[0]) + self.beat_s * 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, Page, expect
 
+from progresshub.jobs import audio
+from tests import songs
 from tests.browser import launched, visiting
 from tests.serving import Client, serving
 
@@ -44,6 +48,13 @@ PLAY = """
     audio.playbackRate = 4;
     audio.play().catch(reject);
 })
+"""
+HEAR = """
+async (source) => {
+    const bytes = await (await fetch(source)).arrayBuffer();
+    const heard = await new OfflineAudioContext(2, 1, 44100).decodeAudioData(bytes);
+    return {channels: heard.numberOfChannels, peak: Math.max(...heard.getChannelData(0).map(Math.abs))};
+}
 """
 SEEK = """
 () => new Promise((resolve, reject) => {
@@ -124,6 +135,26 @@ async def begin(tab: Page, hub: Client, job_id: str) -> None:
     where: dict[str, Any] = {"hub": hub.url, "job": job_id}
     noticing = FOLLOW.replace("seen.push(percent);", "{ seen.push(percent); window.first = true; }")
     await tab.evaluate(f"(where) => {{ window.followed = ({noticing})(where); }}", where)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed, so no song can be decoded")
+async def test_a_page_plays_the_stems_of_a_song_that_it_brought(tmp_path: Path, browser: Browser) -> None:
+    path = songs.save(tmp_path / "la la.wav", songs.song(120, SECONDS).mix)
+    made = aiohttp.FormData(quote_fields=False)
+    made.add_field("file", BytesIO(path.read_bytes()), filename=path.name)
+    async with elsewhere() as origin, serving(tmp_path, f'server.allowed_origins=["{origin}"]') as hub:
+        _, taken = await hub.ask("POST", "/api/process", data=made)
+        async with visiting(browser) as visitor:
+            tab = await visitor.tab(origin)
+            await tab.evaluate(FOLLOW, {"hub": hub.url, "job": taken["job_id"]})
+            results = await hub.get(f"/api/results/{taken['job_id']}")
+            sources = [f"{hub.url}{results['stem_separation'][f'{stem}_path']}?inline=true" for stem in audio.STEMS]
+            played = [await tab.evaluate(PLAY, source) for source in sources]
+            heard = [await tab.evaluate(HEAR, source) for source in sources]
+
+    assert [round(one["at"], 2) for one in played] == [SECONDS] * 4
+    assert [one["channels"] for one in heard] == [2] * 4
+    assert min(one["peak"] for one in heard) > 0.02
 
 
 async def test_a_stem_is_played_in_a_tab_of_its_own(tmp_path: Path, browser: Browser) -> None:

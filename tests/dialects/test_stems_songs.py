@@ -200,11 +200,13 @@ async def test_stems_may_be_left_out(place: Place) -> None:
 async def test_silence_is_no_failure_of_the_song(place: Place) -> None:
     path = songs.save(place.folder / "silence.wav", np.zeros((2, 44_100 * 3), np.float32))
 
-    status = (await followed(place.hub, await upload(place.hub, path)))[-1]
+    job_id = await upload(place.hub, path)
+    status = (await followed(place.hub, job_id))[-1]
+    links = (await place.hub.get(f"/api/results/{job_id}"))["download_links"]
 
-    assert status["status"] == "completed"
-    assert status["beat_analysis"]["status"] in ("completed", "failed")
-    assert (status["beat_analysis"]["status"] == "failed") == bool(status["beat_analysis"]["error"])
+    assert (status["status"], status["progress"], status["error_message"]) == ("completed", 100, None)
+    assert (status["beat_analysis"]["status"], status["beat_analysis"]["error"]) == ("failed", "it is silent")
+    assert {name for name, link in links.items() if link} == {f"{stem}_stem" for stem in audio.STEMS}
 
 
 def broken(place: Place) -> dict[str, bytes]:

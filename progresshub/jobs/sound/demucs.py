@@ -30,7 +30,8 @@ class Demucs:
         try:
             self._model: Any = get_model(model, repo=directory)
         except ModelLoadingError as error:
-            raise Unfit(f"the model {model} can't be loaded: {error}", "engine") from None
+            reason = str(error).replace(f"{directory}/", "")  # where models lie is nobody's business
+            raise Unfit(f"the model {model} can't be loaded: {reason}", "engine") from None
         self.name = f"demucs:{model}"
         self.rate_hz: int | None = int(self._model.samplerate)
         self.channels: int | None = int(self._model.audio_channels)
@@ -55,5 +56,5 @@ def why_not(directory: str, model: str) -> str:
         return "demucs is not installed"
     top = Path(directory)
     if not ((top / f"{model}.yaml").is_file() or any(top.glob(f"{model}*.th"))):
-        return f"there is no model {model} in {top}"
+        return f"there is no model {model} in audio.demucs_models"
     return ""

@@ -12,6 +12,8 @@ import numpy as np
 from progresshub.jobs.sound.decoding import decode
 
 RATE_HZ = 16_000
+_FILES = ("model.bin", "tokenizer.json")
+"""What faster-whisper needs of a model; without the second it would fetch one of its own."""
 
 
 def why_not(directory: str, model: str) -> str:
@@ -20,15 +22,14 @@ def why_not(directory: str, model: str) -> str:
         return "audio.whisper_models is not set"
     if importlib.util.find_spec("faster_whisper") is None:
         return "faster-whisper is not installed"
-    if not Path(directory, model, "model.bin").is_file():
-        return f"there is no model {model} in {directory}"
-    return ""
+    absent = [name for name in _FILES if not Path(directory, model, name).is_file()]
+    return f"the model {model} of audio.whisper_models has no {absent[0]}" if absent else ""
 
 
 def transcribe(
     path: Path, model: Path, language: str | None, duration_s: float, on_progress: Callable[[float], None]
 ) -> dict[str, Any]:
-    """Text, segments and words with their times."""
+    """Text, segments and words with their times; its numbers may be numpy's, ours are those of JSON."""
     from faster_whisper import WhisperModel  # noqa: PLC0415  (heavy, and seldom there)
 
     whisper = WhisperModel(str(model), device="cpu", compute_type="int8", local_files_only=True)
@@ -39,10 +40,10 @@ def transcribe(
     segments = []
     for segment in found:
         segments.append(_segment(segment))
-        on_progress(min(1.0, segment.end / duration_s))
+        on_progress(min(1.0, float(segment.end) / duration_s))
     return {
         "language": about.language,
-        "language_probability": round(about.language_probability, 3),
+        "language_probability": _rounded(about.language_probability),
         "duration": duration_s,
         "text": " ".join(segment["text"] for segment in segments),
         "word_count": sum(len(segment["words"]) for segment in segments),
@@ -53,16 +54,20 @@ def transcribe(
 def _segment(segment: Any) -> dict[str, Any]:
     words: Iterable[Any] = segment.words or ()
     return {
-        "start": round(segment.start, 3),
-        "end": round(segment.end, 3),
+        "start": _rounded(segment.start),
+        "end": _rounded(segment.end),
         "text": segment.text.strip(),
         "words": [
             {
                 "word": word.word.strip(),
-                "start": round(word.start, 3),
-                "end": round(word.end, 3),
-                "probability": round(word.probability, 3),
+                "start": _rounded(word.start),
+                "end": _rounded(word.end),
+                "probability": _rounded(word.probability),
             }
             for word in words
         ],
     }
+
+
+def _rounded(value: Any) -> float:
+    return round(float(value), 3)

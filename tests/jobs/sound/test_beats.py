@@ -6,7 +6,7 @@ import pytest
 from progresshub.jobs.sound import beats
 from progresshub.jobs.sound.metre import confidence, metre_of, regularity
 from progresshub.jobs.sound.onsets import RATE_HZ, Listener
-from tests.songs import f_measure, song
+from tests.songs import f_measure, machine, song
 
 SECONDS = 16
 
@@ -34,6 +34,30 @@ def heard(sound, piece=100_000):
 )
 def test_tempo_and_beats_are_found(bpm, options, seed):
     known = song(bpm, SECONDS, rate_hz=RATE_HZ, seed=seed, **options)
+
+    found = beats.find(heard(known.mix.mean(axis=0)))
+
+    assert found is not None
+    assert found.tempo_bpm == pytest.approx(bpm, rel=0.02)
+    assert f_measure(known.beats_s, found.times_s) >= 0.9
+
+
+@pytest.mark.parametrize("bpm", [76, 110, 142])
+@pytest.mark.parametrize(
+    "bar",
+    [
+        {
+            "kick": "x.......x.x.....",
+            "snare": "....x.......x...",
+            "hat": "x.x.x.x.x.x.x.x.",
+            "bass": "x.x.x.x.x.x.x.x.",
+        },
+        {"chord": "x...x...x...x.x.", "bass": "x.......x......."},
+    ],
+    ids=["rock", "no drums"],
+)
+def test_beats_are_found_in_rhythms_of_other_kinds(bar, bpm):
+    known = machine(bpm, SECONDS, bar, rate_hz=RATE_HZ, seed=34)
 
     found = beats.find(heard(known.mix.mean(axis=0)))
 

@@ -39,7 +39,7 @@ def test_a_model_that_is_there_is_used(installed, monkeypatch, tmp_path, weights
 
 
 def test_an_engine_that_is_demanded_is_not_replaced(installed, tmp_path):
-    with pytest.raises(Unfit, match=f"there is no model mine in {tmp_path}"):
+    with pytest.raises(Unfit, match=r"there is no model mine in audio\.demucs_models"):
         engine_for(Audio(engine="demucs", demucs_models=str(tmp_path)), "mine")
 
 
@@ -50,12 +50,14 @@ def test_why_demucs_is_not_used_is_said_in_words(monkeypatch, tmp_path):
     assert demucs.why_not(str(tmp_path), "htdemucs") == "demucs is not installed"
 
 
-def test_words_are_had_only_with_a_model_that_is_there(installed, tmp_path):
-    (tmp_path / "small").mkdir()
-    (tmp_path / "small" / "model.bin").touch()
+def test_words_are_had_only_with_a_model_that_is_there_as_a_whole(installed, tmp_path):
+    for name in ("small/model.bin", "small/tokenizer.json", "half/model.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
 
     assert words.why_not("", "small") == "audio.whisper_models is not set"
-    assert words.why_not(str(tmp_path), "large") == f"there is no model large in {tmp_path}"
+    assert words.why_not(str(tmp_path), "large") == "the model large of audio.whisper_models has no model.bin"
+    assert words.why_not(str(tmp_path), "half") == "the model half of audio.whisper_models has no tokenizer.json"
     assert words.why_not(str(tmp_path), "small") == ""
 
 
