@@ -147,6 +147,7 @@ class Journal:
         last_tries = LAST_TRIES
         while self._next.noted or not self._closing:
             await self._wake.wait()
+            await asyncio.sleep(0)  # what follows at once, such as the start of a task that has just come, joins it
             self._wake.clear()
             self._stop_timer()
             self._writing, self._next = self._next, _Group()

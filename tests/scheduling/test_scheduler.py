@@ -17,7 +17,7 @@ from progresshub.processes.runner import Runner, RunnerSettings, WarmSettings
 from progresshub.registry.hub import Hub
 from progresshub.registry.submission import Submission
 from progresshub.scheduling.scheduler import Policy, Scheduler
-from tests.parts import HandClock, a_hub, kind
+from tests.parts import Disk, HandClock, a_hub, kind
 from tests.wait import PATIENCE_S, until
 
 
@@ -101,6 +101,14 @@ async def test_what_is_submitted_runs_to_its_end(hub: Hub) -> None:
         task = await becomes(hub, await submitted(hub), State.COMPLETED)
 
     assert (task.attempt, task.failures) == (1, 0)
+
+
+async def test_a_task_that_can_start_at_once_is_kept_together_with_its_start(tmp_path: Path) -> None:
+    disk = Disk()
+    async with a_hub(tmp_path, store=disk, kinds=dict(KINDS)) as hub, scheduling(hub):
+        await becomes(hub, await submitted(hub, "read never"), State.RUNNING)
+
+        assert disk.commits == 1
 
 
 async def test_no_more_run_than_there_are_slots(hub: Hub, tmp_path: Path) -> None:
