@@ -201,7 +201,8 @@ class _Player:
         if line == "bass":
             return self._pluck(self._hz(chord[0]), self.beat_s * 0.4)
         if line == "chord":
-            return np.sum([0.6 * self._pluck(4 * self._hz(tone), self.beat_s * 0.4) for tone in chord], axis=0)
+            tones = [0.6 * self._pluck(4 * self._hz(tone), self.beat_s * 0.4) for tone in chord]
+            return np.asarray(np.sum(tones, axis=0), np.float32)
         return {"kick": lambda: self._kick(1.0), "snare": self._snare, "hat": self._hat}[line]()
 
     def _syllables(self) -> Iterator[tuple[float, float]]:
